@@ -27,6 +27,7 @@ mod logging;
 mod migrations;
 mod openapi;
 mod openrouter;
+mod pictures;
 mod queue;
 mod readers;
 mod reconcile;

@@ -4,6 +4,7 @@
 mod cancel;
 mod delete;
 mod list;
+mod pages;
 mod report;
 mod retry;
 

@@ -9,6 +9,7 @@ use crate::support::{
     openrouter::{Options, calls},
     s3::S3,
     service::TestEnv,
+    wait::eventually,
 };
 
 /// Long enough for a test to act while a stage is under way.
@@ -50,6 +51,29 @@ async fn a_hundred_posts_start_one_run() {
     for name in ["one", "two"] {
         let spool = env.folder.path().join(name).join("data/test-outputs/.spool/run-1");
         assert!(!spool.exists());
+    }
+}
+
+#[tokio::test]
+async fn every_replica_shows_a_kept_page() {
+    let (env, server) = (env(Duration::ZERO).await, S3::start());
+    let (url, keep) = (server.url(), [FILE_ONLY[0], ("DOCUMENT_RETENTION_DAYS", "1")]);
+    let (one, two) = tokio::join!(replica(&env, &url, "one", &keep), replica(&env, &url, "two", &keep));
+    let mut request = env.request("run-1");
+    request["blob_url"] = env.blob.url("sample/case-study.pdf").into();
+    one.submit(&request).await;
+    assert_eq!(one.ended("run-1").await["status"], "complete");
+    // The copy is stored beside the run, which does not wait for it.
+    let has_copy = || !server.names("outputs/run-1/document").is_empty();
+    eventually("the copy", async || has_copy()).await;
+    for service in [&one, &two] {
+        let page = service.call("GET", "/api/pipeline/run-1/pages/1").await;
+        assert_eq!((page.status, page.header("content-type")), (200, "image/png"), "{page:.300?}");
+    }
+    assert_eq!(two.call("DELETE", "/api/pipeline/run-1").await.status, 204);
+    assert!(!has_copy());
+    for name in ["one", "two"] {
+        assert!(!env.folder.path().join(name).join("data/test-outputs/.spool/run-1").exists());
     }
 }
 

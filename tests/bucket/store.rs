@@ -18,12 +18,15 @@ use object_store::{
 };
 use pipeline::{
     clock::{Clock, Timestamp},
+    document::Format,
+    record::sha256_hex,
     run::{RunId, Stage},
+    testing::ManualClock,
 };
 use storage::{
     Acceptance, Claim, End, Expiry, Lease, Listing, PageStart, StorageErrorKind, Store, WaitingRuns,
     contract::{Place, accepted, at, failure, holds, new_run, record},
-    files::FileStore,
+    files::{DocumentSweep, FileStore, manifest::DocumentSummary},
     prelude::*,
 };
 
@@ -32,6 +35,9 @@ use crate::support::{
     s3::{BUCKET, S3},
     wait::eventually,
 };
+
+const DOCUMENT: &[u8] = b"%PDF-1.7 of a test";
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Long enough for a beat to come in time, short enough for a death to be waited for.
 const LEASE: Duration = Duration::from_secs(1);
@@ -44,7 +50,13 @@ fn store_at(url: &str, lease: Duration, clock: Arc<dyn Clock>) -> FileStore {
     let place = StoragePlace::Bucket(Box::new(S3::config(url)));
     let local = std::env::temp_dir().join("no-documents-are-spooled-here");
     FileStore::of(
-        &StorageConfig { place, retention: None, tombstone_retention: Duration::MAX, local },
+        &StorageConfig {
+            place,
+            retention: None,
+            tombstone_retention: Duration::MAX,
+            document_retention: None,
+            local,
+        },
         lease,
         clock,
     )
@@ -279,12 +291,61 @@ async fn a_missing_bucket_error_hides_address_and_keys() {
         place: StoragePlace::Bucket(Box::new(config)),
         retention: None,
         tombstone_retention: Duration::MAX,
+        document_retention: None,
         local,
     };
     let error = FileStore::of(&config, LEASE, clock).unwrap().probe().await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("s3://another/outputs/"), "{text}");
     assert!(!text.contains("127.0.0.1") && !text.contains("test-secret"), "{text}");
+}
+
+/// A store that keeps documents for a day, and a run with its document.
+async fn with_document(server: &S3, clock: Arc<dyn Clock>) -> (FileStore, storage::Fence) {
+    let store = store_at(&server.url(), LEASE, clock).with_document_retention(Some(DAY));
+    let fence = accepted(&store, &new_run("run-1", "https://a/1"), "one").await;
+    let sha256 = sha256_hex(DOCUMENT);
+    store.note_document(&fence.run, DocumentSummary { format: Format::Pdf, title: None, pages: 1, sha256 });
+    store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
+    (store, fence)
+}
+
+#[tokio::test]
+async fn every_replica_reads_a_kept_document() {
+    let server = S3::start();
+    let clock = Arc::new(ManualClock::at(at("2026-11-21T12:00:00Z")));
+    let (store, fence) = with_document(&server, clock.clone()).await;
+    assert!(store.needs_document_copy());
+    assert!(store.copy_document(&fence, DOCUMENT.into()).await.unwrap());
+    assert_eq!(store.read_document(&fence.run).await.unwrap(), None, "the run has not ended");
+    store.finish(&fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
+    let other = store_at(&server.url(), LEASE, clock.clone()).with_document_retention(Some(DAY));
+    let kept = other.kept_document(&fence.run).await.unwrap().unwrap();
+    assert_eq!(kept.until, at("2026-11-22T12:00:00Z"));
+    assert_eq!(other.read_document(&fence.run).await.unwrap().as_deref(), Some(DOCUMENT));
+    assert_eq!(other.sweep_document(&fence.run).await.unwrap(), DocumentSweep::Kept(Some(kept.until)));
+    clock.advance(DAY);
+    assert_eq!(other.marked_documents().await.unwrap(), [fence.run.clone()]);
+    assert_eq!(other.sweep_document(&fence.run).await.unwrap(), DocumentSweep::Removed);
+    let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));
+    assert!(!listing.contains("/document") && !listing.contains(".documents"), "{listing}");
+    assert!(listing.contains("outputs/run-1/run.json"), "{listing}");
+}
+
+#[tokio::test]
+async fn a_late_worker_copies_no_document() {
+    let server = S3::start();
+    let (store, fence) = with_document(&server, Arc::new(SystemClock::default())).await;
+    store.release(&fence).await.unwrap();
+    let next = accepted(&store, &new_run("run-2", "https://a/2"), "one").await;
+    let later = storage::Fence { epoch: fence.epoch - 1, ..fence.clone() };
+    assert!(!store.copy_document(&later, DOCUMENT.into()).await.unwrap(), "another claim");
+    store.finish(&next, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
+    store.create_tombstone(&next.run).await.unwrap();
+    store.remove(&next.run).await.unwrap();
+    assert!(!store.copy_document(&next, DOCUMENT.into()).await.unwrap(), "the run is deleted");
+    let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));
+    assert!(!listing.contains("/document"), "{listing}");
 }
 
 #[tokio::test]

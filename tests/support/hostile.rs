@@ -61,6 +61,24 @@ pub(crate) fn flate_bomb() -> Vec<u8> {
     one_page(stream("/Filter[/FlateDecode/FlateDecode]", &outer), "", Vec::new())
 }
 
+/// A page of a million by a million points.
+pub(crate) fn huge_page() -> Vec<u8> {
+    sized_page(1_000_000, 1_000_000)
+}
+
+/// A page as narrow as a hair, and a million points high.
+pub(crate) fn narrow_page() -> Vec<u8> {
+    sized_page(1, 1_000_000)
+}
+
+fn sized_page(width: u32, height: u32) -> Vec<u8> {
+    let page = format!(
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 {width} {height}]/Contents 4 0 R/Resources<<{FONT}>>>>"
+    );
+    let content = stream("", b"BT /F 12 Tf 50 700 Td (Words on a page) Tj ET 0 0 99999 99999 re f");
+    pdf(&[CATALOG.to_vec(), ONE_PAGE.to_vec(), page.into_bytes(), content])
+}
+
 /// A form that draws itself.
 pub(crate) fn self_referencing_form() -> Vec<u8> {
     let form = stream(

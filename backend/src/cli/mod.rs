@@ -26,7 +26,7 @@ use pipeline::visible_text::visible;
 use self::{exit::EXIT_USAGE, output::fail};
 use crate::{
     config::{self, Config, Purpose},
-    documents::child,
+    documents::{child, pictures::child as painter},
     telemetry::logs::{self, LogFormat},
 };
 use foundation::clock::SystemClock;
@@ -85,6 +85,7 @@ pub fn main() -> ExitCode {
     match arguments.get(1) {
         Some(first) if first == child::CHILD_ARGUMENT => return child::child_main(),
         Some(first) if first == child::SERVER_ARGUMENT => return child::server_main(),
+        Some(first) if first == painter::PAINTER_ARGUMENT => return painter::painter_main(),
         #[cfg(feature = "testing")]
         Some(first) if first == try_sandbox::ARGUMENT => return try_sandbox::main(),
         _ => {}

@@ -36,8 +36,14 @@ pub(super) fn read(
     let local = base_dir.join(DEFAULT_FOLDER);
     let retention = read_retention(reader);
     let tombstone_retention = read_tombstone_retention(reader).max(retention.unwrap_or_default());
-    let at =
-        |place: StoragePlace, local: PathBuf| StorageConfig { place, retention, tombstone_retention, local };
+    let document_retention = read_document_retention(reader);
+    let at = |place: StoragePlace, local: PathBuf| StorageConfig {
+        place,
+        retention,
+        tombstone_retention,
+        document_retention,
+        local,
+    };
     let folder = |local: PathBuf| at(StoragePlace::Folder(local.clone()), local);
     let Some(text) = reader.text(STORAGE_URL).map(str::to_owned) else { return folder(local) };
     let what = "must be file:///… (a folder) or s3://bucket/prefix";
@@ -76,6 +82,13 @@ fn read_retention(reader: &mut Reader) -> Option<Duration> {
     let what = "must be a whole number of days, 1 to 36500; unset keeps everything";
     let days: u32 = reader.number("RETENTION_DAYS", 365, 1..=36_500, what, "90");
     is_said.then(|| DAY * days)
+}
+
+/// A document may hold more than its report says, so the default keeps none, and nobody keeps one for longer than a year.
+fn read_document_retention(reader: &mut Reader) -> Option<Duration> {
+    let what = "must be a whole number of days, 0 to 365; 0 keeps no document after its run";
+    let days: u32 = reader.number("DOCUMENT_RETENTION_DAYS", 0, 0..=365, what, "30");
+    (days > 0).then(|| DAY * days)
 }
 
 /// Reads the bucket settings and reports all problems. None if there is any.
@@ -237,6 +250,17 @@ mod tests {
         ];
         assert!(read(&[&KEYS[..], &http].concat()).is_ok());
         assert_eq!(problems(&[&KEYS[..], &http, &[("ENVIRONMENT", "prod")]].concat()), ["AWS_ALLOW_HTTP"]);
+    }
+
+    #[test]
+    fn documents_are_kept_only_on_request() {
+        let days = |pairs: &[(&str, &str)]| {
+            read(pairs).map(|config| config.storage.document_retention.map(|keep| keep.as_secs() / 86_400))
+        };
+        assert_eq!(days(&[]).unwrap(), None);
+        assert_eq!(days(&[("DOCUMENT_RETENTION_DAYS", "0")]).unwrap(), None);
+        assert_eq!(days(&[("DOCUMENT_RETENTION_DAYS", "365")]).unwrap(), Some(365));
+        assert_eq!(problems(&[("DOCUMENT_RETENTION_DAYS", "366")]), ["DOCUMENT_RETENTION_DAYS"]);
     }
 
     #[test]

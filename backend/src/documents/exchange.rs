@@ -68,11 +68,20 @@ where
         bytes: &[u8],
         output_bytes_max: usize,
     ) -> io::Result<Ended> {
+        let header = Header { source_name: source_name.to_owned(), bytes: bytes.len() };
+        self.send(serde_json::to_vec(&header)?, bytes, output_bytes_max).await
+    }
+
+    /// Sends a header of one line and the document, as [`Pipes::exchange`] does.
+    pub(super) async fn send(
+        self,
+        mut header: Vec<u8>,
+        bytes: &[u8],
+        output_bytes_max: usize,
+    ) -> io::Result<Ended> {
         /// The runtime's message before an abort is short.
         const COMPLAINT_BYTES_MAX: usize = 4_096;
         let Self { mut input, output, complaints } = self;
-        let header = Header { source_name: source_name.to_owned(), bytes: bytes.len() };
-        let mut header = serde_json::to_vec(&header)?;
         header.push(b'\n');
         let send = async {
             // A child that ends early closes the pipe, and its exit status says why.
@@ -108,6 +117,11 @@ async fn read_tail(mut pipe: impl AsyncRead + Unpin, bytes_max: usize) -> io::Re
 }
 
 impl Ended {
+    /// The number of bytes of the answer.
+    pub(super) fn output_bytes(&self) -> usize {
+        self.output.len()
+    }
+
     /// An outcome if the answer is longer than allowed. The caller stops the child.
     pub(super) fn too_long(&self, limits: &Limits) -> Option<Outcome> {
         let is_too_long = self.output.len() > limits.output_bytes_max;
@@ -128,16 +142,24 @@ impl Ended {
     }
 
     fn decide(self, status: ExitStatus) -> Outcome {
-        if status.success() {
-            return match Reply::decode(&self.output) {
+        match self.answer(status) {
+            Ok(answer) => match Reply::decode(answer) {
                 Some(Reply { confinement, result }) => {
                     Outcome { result, confinement: Some(confinement), is_offence: false }
                 }
                 None => Outcome::offence(corrupt("reading it ended without an answer")),
-            };
+            },
+            Err(error) => Outcome::offence(error),
+        }
+    }
+
+    /// The answer of a child that has ended well. Otherwise the document has ended or exhausted it.
+    pub(super) fn answer(&self, status: ExitStatus) -> Result<&[u8], DocumentError> {
+        if status.success() {
+            return Ok(&self.output);
         }
         let complaint = String::from_utf8_lossy(&self.complaint);
-        Outcome::offence(match signal(status) {
+        Err(match signal(status) {
             Some(Signal::CpuTime) => {
                 DocumentError::Timeout(format!("more than {CPU_SECONDS_MAX} s of computing"))
             }

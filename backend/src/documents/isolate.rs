@@ -52,7 +52,7 @@ impl Isolation {
     }
 
     async fn try_read(&self, source_name: &str, bytes: &[u8]) -> io::Result<Outcome> {
-        let mut child = self.spawn()?;
+        let mut child = self.spawn(CHILD_ARGUMENT)?;
         let (Some(input), Some(output), Some(complaints)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
@@ -73,13 +73,14 @@ impl Isolation {
         Ok(ended.outcome(child.wait().await?).await)
     }
 
-    fn spawn(&self) -> io::Result<Child> {
+    /// Starts the binary as a process that takes a document. Dropped, it ends.
+    pub(super) fn spawn(&self, argument: &str) -> io::Result<Child> {
         let mut command = Command::new(self.program()?);
         // A terminal's Ctrl-C reaches only the parent, which stops the child and knows why.
         #[cfg(unix)]
         command.process_group(0);
         command
-            .arg(CHILD_ARGUMENT)
+            .arg(argument)
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

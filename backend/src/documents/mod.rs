@@ -2,6 +2,7 @@
 //!
 //! * `readers`: the service's way to read. It shares `slots` fairly and prefers the `fork_server`.
 //! * `isolate`: a process of its own for one document, as commands use it.
+//! * `pictures`: pictures of pages, for readers of a report.
 //! * `exchange`, `wire`: the messages between parent and child. `child`: the side that parses.
 
 pub mod address;
@@ -15,6 +16,7 @@ pub mod isolate;
 pub mod limits;
 pub mod name;
 mod offences;
+pub mod pictures;
 pub mod readers;
 mod slots;
 mod wire;

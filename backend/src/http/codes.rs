@@ -34,6 +34,10 @@ codes! {
     REPORT_RUN_FAILED = NOT_FOUND, "report_run_failed", "the run has failed, so it has no report";
     REPORT_RUN_CANCELLED = NOT_FOUND, "report_run_cancelled", "the run was cancelled, so it has no report";
     REPORT_MISSING = NOT_FOUND, "report_missing", "the run is complete, but its report cannot be found";
+    DOCUMENT_NOT_KEPT = NOT_FOUND, "document_not_kept", "the run's document is not kept, or no longer";
+    PAGE_NOT_FOUND = NOT_FOUND, "page_not_found", "the document has no such page";
+    PAGE_NOT_DRAWABLE = NOT_FOUND, "page_not_drawable", "the page cannot be shown as a picture";
+    EVIDENCE_NOT_FOUND = NOT_FOUND, "evidence_not_found", "the run's report has no quote with this label";
     NO_ROUTE = NOT_FOUND, "not_found", "there is nothing at this address";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method_not_allowed", "the address does not support this method";
     NOT_ACCEPTABLE = NOT_ACCEPTABLE, "not_acceptable", "the answer is not available in a form that Accept allows";
@@ -57,5 +61,6 @@ codes! {
     QUEUE_FULL = SERVICE_UNAVAILABLE, "queue_full", "too many runs wait";
     STORAGE_UNAVAILABLE = SERVICE_UNAVAILABLE, "storage_unavailable", "no store that may hold the run can be reached";
     TOO_MANY_CONNECTIONS = SERVICE_UNAVAILABLE, "too_many_connections", "too many connections or requests of one address are open";
+    DOCUMENTS_BUSY = SERVICE_UNAVAILABLE, "documents_busy", "too many pages or documents are asked for";
     REQUEST_TIMED_OUT = SERVICE_UNAVAILABLE, "request_timeout", "the answer took too long";
 }

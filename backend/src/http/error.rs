@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     health::NotReady,
-    runs::{ControlError, QueryError, SubmitError},
+    runs::{ControlError, DocumentQueryError, QueryError, SubmitError},
 };
 use storage::router::{FileAcceptance, FileRefusal};
 
@@ -42,6 +42,9 @@ const RETRY_QUEUE: Duration = Duration::from_secs(10);
 
 /// `Retry-After` while an operator has switched storage off.
 const RETRY_DISABLED: Duration = Duration::from_secs(30);
+
+/// `Retry-After` while too many pages are drawn. A page takes a tenth of a second.
+const RETRY_PICTURES: Duration = Duration::from_secs(2);
 
 /// The longest path that is repeated to a client, in bytes.
 const INSTANCE_BYTES_MAX: usize = 200;
@@ -211,6 +214,21 @@ impl From<QueryError> for Problem {
                 Self::storage_unavailable(error.to_string())
             }
         }
+    }
+}
+
+impl From<DocumentQueryError> for Problem {
+    fn from(error: DocumentQueryError) -> Self {
+        let code = match &error {
+            DocumentQueryError::Query(cause) => return cause.clone().into(),
+            DocumentQueryError::Busy => {
+                return Self::unavailable(codes::DOCUMENTS_BUSY, error.to_string(), RETRY_PICTURES);
+            }
+            DocumentQueryError::NotKept(_) => codes::DOCUMENT_NOT_KEPT,
+            DocumentQueryError::NoSuchPage(_) => codes::PAGE_NOT_FOUND,
+            DocumentQueryError::NoPictures | DocumentQueryError::NotDrawable(_) => codes::PAGE_NOT_DRAWABLE,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

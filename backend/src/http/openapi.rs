@@ -145,6 +145,12 @@ fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<V
             let (schema, what) = match name {
                 "run_id" => (describe::<pipeline::run::RunId>(&mut schemas.read), "The run's id."),
                 "brand_id" => (describe::<pipeline::brand::BrandId>(&mut schemas.read), "The brand's id."),
+                "page" => {
+                    (describe::<u32>(&mut schemas.read), "The page's number, from 1, as the report cites it.")
+                }
+                "label" => {
+                    (describe::<String>(&mut schemas.read), "The quote's label in the report, such as `E12`.")
+                }
                 _ => (describe::<String>(&mut schemas.read), ""),
             };
             json!({"name": name, "in": "path", "required": true, "description": what, "schema": schema})

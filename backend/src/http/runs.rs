@@ -2,8 +2,11 @@
 
 mod bodies;
 pub(super) mod describe;
+mod document_headers;
 mod events;
+mod evidence_page;
 mod list;
+mod pages;
 mod path;
 mod report;
 mod submission;
@@ -18,10 +21,13 @@ use axum::{
 use pipeline::run::{RunId, RunStatus};
 use tracing::Instrument as _;
 
-pub(super) use self::events::follow;
 use self::{
     bodies::{Accepted, AcceptedAgain, Cancelled, Word},
     path::parse,
+};
+pub(super) use self::{
+    events::follow,
+    pages::{document, evidence, page},
 };
 use super::{auth, body, cache_control::NO_STORE, error::Problem, state::HttpState};
 use crate::runs::{Retried, Submission};
@@ -56,7 +62,7 @@ pub(super) async fn detail(
     State(state): State<HttpState>,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let view = state.runs.view(&parse(run_id)?).await?;
+    let view = state.runs.view_with_document(&parse(run_id)?).await?;
     Ok((NO_STORE, Json(view::detail(&view, state.health.file_storage().durability()))).into_response())
 }
 
@@ -80,7 +86,7 @@ pub(super) async fn report(
     headers: HeaderMap,
 ) -> Response {
     let answer = async {
-        let view = state.runs.view(&parse(run_id)?).await?;
+        let view = state.runs.view_with_document(&parse(run_id)?).await?;
         report::answer(view, &headers)
     };
     let mut response = answer.await.unwrap_or_else(Problem::into_response);

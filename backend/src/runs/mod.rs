@@ -1,6 +1,7 @@
 //! The use cases over runs: submit, view, list, retry, cancel and delete.
 
 mod control;
+mod documents;
 mod events;
 mod keyless;
 mod query;
@@ -12,6 +13,7 @@ pub mod admission;
 
 pub use self::{
     control::{ControlError, Retried},
+    documents::{DocumentQueryError, SentDocument, picture_tag, quote_of},
     events::{EventId, EventKind, Progress, RunEvent, StageProgress},
     query::{ListedRun, QueryError, RunList, RunView, StageStatus, StageView},
     service::Runs,

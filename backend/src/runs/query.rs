@@ -60,6 +60,8 @@ pub struct RunView {
     pub cost_usd: f64,
     /// The share of quotes that were found in the document. None before there are quotes.
     pub grounding: Option<f64>,
+    /// Until when readers of the report find the document here. None if it is not kept, or if nobody has looked.
+    pub kept_until: Option<Timestamp>,
 }
 
 /// A page of the list of runs.
@@ -229,6 +231,7 @@ impl Runs {
             document_name,
             cost_usd,
             grounding: run_share(&grounding),
+            kept_until: None,
         }
     }
 }

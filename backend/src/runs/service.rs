@@ -7,10 +7,18 @@ use std::{
 
 use parking_lot::Mutex;
 use pipeline::{clock::Clock, run::RunId};
+use tokio::sync::Semaphore;
 
 use super::{admission::Admission, keyless::Keyless};
-use crate::{brands::BrandFolder, documents::fetch::Fetcher, worker::Worker};
+use crate::{
+    brands::BrandFolder,
+    documents::{fetch::Fetcher, isolate::Isolation, pictures::Pictures},
+    worker::Worker,
+};
 use storage::router::Router;
+
+/// How many documents are sent at once, each of at most 25 MiB in memory.
+const DOCUMENTS_SENT_MAX: usize = 4;
 
 /// The use cases.
 #[derive(Debug)]
@@ -23,6 +31,9 @@ pub struct Runs {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) accepting: Mutex<HashMap<RunId, Weak<tokio::sync::Mutex<()>>>>,
     pub(super) keyless: Keyless,
+    pub(super) pictures: Pictures,
+    /// The documents on their way to clients.
+    pub(super) sending: Arc<Semaphore>,
 }
 
 impl Runs {
@@ -44,6 +55,8 @@ impl Runs {
             clock,
             accepting: Mutex::default(),
             keyless: Keyless::default(),
+            pictures: Pictures::new(Isolation::default()),
+            sending: Arc::new(Semaphore::new(DOCUMENTS_SENT_MAX)),
         }
     }
 

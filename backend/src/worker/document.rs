@@ -25,7 +25,11 @@ use crate::documents::{
     readers::Requester,
 };
 use foundation::failpoints;
-use storage::{Fence, RunRequest, files::manifest::DocumentSummary, router::Router};
+use storage::{
+    Fence, RunRequest,
+    files::{FileStore, manifest::DocumentSummary},
+    router::Router,
+};
 
 /// Reads the spooled document, or fetches it and spools it while the child reads it.
 pub(super) async fn read(
@@ -86,6 +90,9 @@ pub(super) async fn read(
     let document = document?;
     if is_new && has_files {
         compare(router, fence, &sha256).await?;
+    }
+    if has_files && router.files().needs_document_copy() {
+        keep(router.files().clone(), fence.clone(), bytes);
     }
     router.files().note_document(&fence.run, DocumentSummary::new(&document, sha256));
     // Packing megabytes of text would block the other tasks of this thread.
@@ -219,4 +226,15 @@ async fn spool(router: &Router, fence: &Fence, bytes: Arc<[u8]>) {
     if let Err(error) = router.files().spool(fence, bytes).await {
         tracing::warn!(event = "document_spool_failed", %error, "[{}] the document could not be spooled", fence.run);
     }
+}
+
+/// Copies the document into the bucket for readers of the report, beside the run: the run does not wait for a slow line, and
+/// never fails because of it.
+fn keep(files: FileStore, fence: Fence, bytes: Arc<[u8]>) {
+    tokio::spawn(async move {
+        if let Err(error) = files.copy_document(&fence, bytes).await {
+            let run = &fence.run;
+            tracing::warn!(event = "document_not_kept", run_id = %run, %error, "[{run}] the document could not be kept for readers of the report");
+        }
+    });
 }

@@ -79,6 +79,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/pipeline/{run_id}/document": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The document that the run has read, as long as it is kept
+         * @description The service keeps documents for `DOCUMENT_RETENTION_DAYS` after the end of the run, by default not at all. With a disk of its own, a replica shows the documents of the runs that it has executed.
+         */
+        get: operations["getDocument"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/pipeline/{run_id}/events": {
         parameters: {
             query?: never;
@@ -91,6 +111,46 @@ export interface paths {
          * @description The events are `accepted` (id `g.1` in generation g), `stage` (`g.2` to `g.5`: that stage is stored) and `end` (`g.6`: complete, failed or cancelled). The data of each is a `RunEvent`. The stream starts with all earlier events, or with those after `Last-Event-ID`, on any replica. It ends after `end`, and a client that returns with the id of `end` gets 204. A retry starts a new generation, and the stream repeats all of its events. `unavailable` (without an id) means that no store can show the run now. `deleted` means that the run is gone. Both end the stream. The service sends a comment every 15 seconds.
          */
         get: operations["followRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipeline/{run_id}/evidence/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A quote of the report on its page, as a page for a browser
+         * @description It shows the quote, the part of the page that holds it, and the whole page, with the quote's lines marked. Without the document it shows the quote and its page number. It needs no script and loads nothing.
+         */
+        get: operations["getEvidence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipeline/{run_id}/pages/{page}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A page of a PDF as a picture, as long as the document is kept
+         * @description The service keeps documents for `DOCUMENT_RETENTION_DAYS` after the end of the run, by default not at all. With a disk of its own, a replica shows the documents of the runs that it has executed.
+         */
+        get: operations["getPage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -926,6 +986,11 @@ export interface components {
             cost_usd: number;
             /** @description The first stage without an output, or the last stage. */
             current_stage: components["schemas"]["Stage"];
+            /**
+             * Format: date-time
+             * @description Until when `/document`, `/pages` and `/evidence` of the run show the document. None if it is not kept.
+             */
+            document_kept_until: string | null;
             document_name: string | null;
             /** @description How much of the run survives the loss of this container. */
             durability: components["schemas"]["Durability"];
@@ -1941,6 +2006,147 @@ export interface operations {
             };
         };
     };
+    getDocument: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The run's id. */
+                run_id: components["schemas"]["RunId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the document; a browser shows a PDF and saves everything else */
+            200: {
+                headers: {
+                    /** @description The document's name. */
+                    "Content-Disposition": string;
+                    /** @description The document's digest. */
+                    ETag: string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description the client has it (If-None-Match) */
+            304: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_not_found`: there is no run with this id; `document_not_kept`: the run's document is not kept, or no longer */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "run_not_found" | "document_not_kept";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_deleted`: the run has been deleted */
+            410: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "run_deleted";
+                        /** @constant */
+                        status?: 410;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     followRun: {
         parameters: {
             query?: {
@@ -2108,6 +2314,277 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getEvidence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The run's id. */
+                run_id: components["schemas"]["RunId"];
+                /** @description The quote's label in the report, such as `E12`. */
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the page */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html; charset=utf-8": string;
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_not_found`: there is no run with this id; `evidence_not_found`: the run's report has no quote with this label */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "run_not_found" | "evidence_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_deleted`: the run has been deleted */
+            410: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "run_deleted";
+                        /** @constant */
+                        status?: 410;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getPage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The run's id. */
+                run_id: components["schemas"]["RunId"];
+                /** @description The page's number, from 1, as the report cites it. */
+                page: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the picture, 1,240 pixels wide */
+            200: {
+                headers: {
+                    /** @description Names the document, the page and the renderer. */
+                    ETag: string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": string;
+                };
+            };
+            /** @description the client has it (If-None-Match) */
+            304: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_not_found`: there is no run with this id; `document_not_kept`: the run's document is not kept, or no longer; `page_not_found`: the document has no such page; `page_not_drawable`: the page cannot be shown as a picture */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "run_not_found" | "document_not_kept" | "page_not_found" | "page_not_drawable";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `run_deleted`: the run has been deleted */
+            410: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "run_deleted";
+                        /** @constant */
+                        status?: 410;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];

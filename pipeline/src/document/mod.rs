@@ -41,4 +41,5 @@ pub use self::{
     extract::extract,
     format::Format,
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
+    pdf::{PICTURE_PIXELS_MAX, PagePainter, PagePicture, PictureSize, RENDERER},
 };

@@ -9,6 +9,7 @@ mod evidence;
 mod input;
 mod opening;
 mod provenance;
+mod quotes;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use self::evidence::Appendix;
 pub use self::{
     escape::{inline, line, plain},
     input::ReportInput,
+    quotes::{ReportQuote, quotes},
 };
 use crate::{record::RecordError, stages::Outputs};
 

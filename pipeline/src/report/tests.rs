@@ -157,6 +157,17 @@ fn the_report_of_a_small_run() {
 }
 
 #[test]
+fn quotes_have_the_labels_of_the_report() {
+    let groundings = || [grounding(2, 1), grounding(2, 2)];
+    let markdown = report(str::to_owned, "maker", groundings());
+    let quotes = quotes(&records(str::to_owned, "maker", groundings())).unwrap();
+    assert_eq!(quotes.len(), 2);
+    for ReportQuote { label, page, quote, .. } in quotes {
+        assert!(markdown.contains(&format!("- **{label}** (p. {page}): “{quote}”")), "{label}: {markdown}");
+    }
+}
+
+#[test]
 fn the_extractive_analyst_is_named_at_the_head() {
     let markdown = report(str::to_owned, EXTRACTIVE, [grounding(2, 1), grounding(2, 2)]);
     let head = markdown.split("## Opportunities").next().unwrap();

@@ -3,6 +3,7 @@
 pub mod bucket_guard;
 pub mod change_publisher;
 pub mod database_probe;
+pub mod documents;
 pub mod file_probe;
 pub mod flags_file;
 pub mod leases;

@@ -11,6 +11,7 @@ use crate::{
             bucket_guard::BucketGuard,
             change_publisher::PublishChanges,
             database_probe::DatabaseProbe,
+            documents::SweepDocuments,
             file_probe::FileProbe,
             flags_file::FlagsFile,
             leases::{RenewLeases, RenewRetainedLeases, TakeRows, VerifyLeases},
@@ -54,6 +55,8 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
     if let Some(retention) = service.retention.clone() {
         background.start(Lifetime::Signal, RemoveExpired { retention });
     }
+    let sweep = SweepDocuments::new(service.router.clone(), service.clock.clone());
+    background.start(Lifetime::Signal, sweep);
     background.start(Lifetime::Signal, FinishRemovals { router: service.router.clone() });
     Ending { webhooks, heartbeat, notifications }
 }

@@ -224,6 +224,8 @@ pub(super) struct Detail {
     pub(super) cost_usd: f64,
     /// The share of quotes that were found in the document, 0 to 1. None before there are quotes.
     pub(super) grounding: Option<f64>,
+    /// Until when `/document`, `/pages` and `/evidence` of the run show the document. None if it is not kept.
+    pub(super) document_kept_until: Option<Time>,
     /// Markdown.
     pub(super) report: Option<String>,
     pub(super) report_url: Option<String>,

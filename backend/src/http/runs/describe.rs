@@ -83,6 +83,48 @@ pub(in crate::http) fn report() -> Operation {
     ])
 }
 
+const NOT_KEPT: &str = "The service keeps documents for `DOCUMENT_RETENTION_DAYS` after the end of the run, by default not at all. With a disk of its own, a replica shows the documents of the runs that it has executed.";
+
+pub(in crate::http) fn document() -> Operation {
+    about_one(
+        on_runs("getDocument", "The document that the run has read, as long as it is kept")
+            .text(NOT_KEPT)
+            .empty(StatusCode::OK, "the document; a browser shows a PDF and saves everything else")
+            .form::<String>("application/octet-stream")
+            .header("Content-Disposition", "The document's name.")
+            .header("ETag", "The document's digest.")
+            .empty(StatusCode::NOT_MODIFIED, "the client has it (If-None-Match)"),
+    )
+    .problems(&[codes::DOCUMENT_NOT_KEPT, codes::DOCUMENTS_BUSY])
+}
+
+pub(in crate::http) fn page() -> Operation {
+    about_one(
+        on_runs("getPage", "A page of a PDF as a picture, as long as the document is kept")
+            .text(NOT_KEPT)
+            .empty(StatusCode::OK, "the picture, 1,240 pixels wide")
+            .form::<String>("image/png")
+            .header("ETag", "Names the document, the page and the renderer.")
+            .empty(StatusCode::NOT_MODIFIED, "the client has it (If-None-Match)"),
+    )
+    .problems(&[
+        codes::DOCUMENT_NOT_KEPT,
+        codes::PAGE_NOT_FOUND,
+        codes::PAGE_NOT_DRAWABLE,
+        codes::DOCUMENTS_BUSY,
+    ])
+}
+
+pub(in crate::http) fn evidence() -> Operation {
+    about_one(
+        on_runs("getEvidence", "A quote of the report on its page, as a page for a browser")
+            .text("It shows the quote, the part of the page that holds it, and the whole page, with the quote's lines marked. Without the document it shows the quote and its page number. It needs no script and loads nothing.")
+            .empty(StatusCode::OK, "the page")
+            .form::<String>("text/html; charset=utf-8"),
+    )
+    .problems(&[codes::EVIDENCE_NOT_FOUND, codes::DOCUMENTS_BUSY])
+}
+
 /// The query of the stream of events.
 #[derive(Debug, schemars::JsonSchema)]
 #[schemars(rename = "EventsQuery")]

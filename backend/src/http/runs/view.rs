@@ -57,6 +57,7 @@ pub(super) fn detail(run: &RunView, files: Durability) -> Detail {
         duration_ms,
         cost_usd: run.cost_usd,
         grounding: run.grounding,
+        document_kept_until: run.kept_until.map(Time),
         report: shown(run.report.as_deref()),
         report_url: run.report.as_ref().map(|_| format!("/api/pipeline/{}/report", run.run_id)),
         can_retry: matches!(run.status, RunStatus::Failed | RunStatus::Cancelled),
@@ -209,6 +210,7 @@ mod tests {
             document_name: Some("report.pdf".to_owned()),
             cost_usd: 0.0,
             grounding: None,
+            kept_until: None,
         }
     }
 

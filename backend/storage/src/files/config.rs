@@ -14,6 +14,8 @@ pub struct StorageConfig {
     /// How long tombstones are kept, where anything expires. Longer than any backup of the database: a row that comes back
     /// with one must meet its tombstone.
     pub tombstone_retention: Duration,
+    /// How long the documents of ended runs are kept for readers of the report. None keeps none.
+    pub document_retention: Option<Duration>,
     /// A folder on this machine. It holds data that never goes into a bucket, and all runs if there is no
     /// bucket.
     pub local: PathBuf,

@@ -22,6 +22,7 @@
 //! | `.runs/{order}.{run}` | all runs of a bucket, the newest first by name |
 //! | `.guard/…` | the test of create-if-absent in a bucket |
 //! | `.spool/{run}` | the document for a resumed run, on the local disk of a bucket's replica |
+//! | `.documents/{run}` | marker: the document of an ended run may be kept |
 //! | `.flags/last-good` | the last good content of `FLAGS_FILE`, on the local disk of a replica |
 //! | `.probe` | the last write of the readiness check |
 //!
@@ -45,6 +46,9 @@ pub(super) const SPOOL_FILE: &str = "document";
 
 /// The documents of runs, if the runs are in a bucket.
 pub(super) const SPOOL_FOLDER: &str = ".spool";
+
+/// Names of runs whose document may be kept for readers of the report.
+pub(super) const DOCUMENTS_FOLDER: &str = ".documents";
 
 /// The lock of a run, or of a folder of markers, on a disk.
 pub(super) const LOCK_FILE: &str = ".lock";

@@ -16,6 +16,7 @@ mod breaker;
 mod calls;
 pub mod config;
 mod db_sync;
+mod documents;
 mod integrity;
 mod io;
 mod layout;
@@ -46,6 +47,11 @@ pub use self::{
     outline::FileOutline,
     repair::Damage,
     replica_locks::ReplicaLocks,
-    runs::{accept::OpenError, forecast::DurabilityForecast, unsynced::Unsynced},
+    runs::{
+        accept::OpenError,
+        forecast::DurabilityForecast,
+        kept_document::{DocumentSweep, KeptDocument},
+        unsynced::Unsynced,
+    },
     store::FileStore,
 };

@@ -43,6 +43,8 @@ pub(super) struct RunFiles {
     pub(super) owners: Owners,
     pub(super) spool: Spool,
     pub(super) webhook_queue: WebhookQueue,
+    /// How long documents of ended runs are kept. None keeps none.
+    pub(super) document_retention: Option<Duration>,
     /// Caches the state of open runs, so that each search for work need not read a queue of thousands.
     pub(super) observed_runs: Mutex<HashMap<RunId, ObservedRun>>,
 }
@@ -78,6 +80,7 @@ impl RunFiles {
             io,
             spool,
             webhook_queue,
+            document_retention: None,
             observed_runs: Mutex::default(),
         }
     }

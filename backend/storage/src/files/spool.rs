@@ -43,6 +43,11 @@ impl Spool {
         }
     }
 
+    /// Whether each document lies in the folder of its run, where every process of this disk finds it.
+    pub(super) fn is_in_run_folder(&self) -> bool {
+        matches!(self, Self::Beside(_))
+    }
+
     /// Whether a run's document is here.
     pub(super) fn has(&self, run: &RunId) -> bool {
         matches!(self.tree().look(&self.name(run)), Ok(Some(entry)) if entry.is_file)

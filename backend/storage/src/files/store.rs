@@ -9,7 +9,7 @@ use std::{
 
 use foundation::one_at_a_time::OneAtATime;
 use pipeline::{clock::Clock, run::RunId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     bulkhead::Bulkhead,
@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// The most memory of documents that wait for their copy in a bucket, in KiB: five of the largest, dozens of most.
+const COPYING_KIB_MAX: usize = 128 * 1024;
+
 /// Stores runs in a folder or a bucket. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct FileStore {
@@ -35,6 +38,8 @@ pub struct FileStore {
     /// They come again and again, also while the files hang.
     pub(super) probes: OneAtATime,
     pub(super) claims: OneAtATime,
+    /// The memory of documents that wait for their copy, in KiB.
+    pub(super) copying_kib: Arc<Semaphore>,
 }
 
 impl FileStore {
@@ -49,7 +54,8 @@ impl FileStore {
         let files = Arc::new(RunFiles::new(backend, spool, WebhookQueue::default(), clock));
         let bulkhead = Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT));
         let (probes, claims) = Default::default();
-        Self { files, bulkhead, breaker: None, probes, claims }
+        let copying_kib = Arc::new(Semaphore::new(COPYING_KIB_MAX));
+        Self { files, bulkhead, breaker: None, probes, claims, copying_kib }
     }
 
     /// Opens the configured store without connecting. In a bucket, a process counts as dead once it has sent
@@ -59,13 +65,14 @@ impl FileStore {
     ///
     /// The bucket's HTTP client cannot be built, for example from a bad certificate file.
     pub fn of(config: &StorageConfig, lease: Duration, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        match &config.place {
-            StoragePlace::Folder(root) => Ok(Self::new(root.clone(), clock)),
+        let store = match &config.place {
+            StoragePlace::Folder(root) => Self::new(root.clone(), clock),
             StoragePlace::Bucket(bucket) => {
                 let backend = Box::new(S3::new(bucket, clock.clone(), lease)?);
-                Ok(Self::over(backend, Spool::apart(&config.local), clock))
+                Self::over(backend, Spool::apart(&config.local), clock)
             }
-        }
+        };
+        Ok(store.with_document_retention(config.document_retention))
     }
 
     /// Queues a webhook with each state change that the database lacks, and wakes the dispatcher. Call it

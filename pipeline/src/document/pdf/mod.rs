@@ -46,6 +46,7 @@ mod prose;
 mod readable;
 mod reading;
 mod recoded;
+mod render;
 mod repeats;
 mod scripts;
 mod segment;
@@ -65,6 +66,8 @@ mod update;
 mod verdict;
 mod weight;
 mod written;
+
+pub use self::render::{PICTURE_PIXELS_MAX, PagePainter, PagePicture, PictureSize, RENDERER};
 
 use hayro_interpret::hayro_syntax::object::Dict;
 use hayro_interpret::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};

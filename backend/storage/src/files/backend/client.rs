@@ -26,8 +26,14 @@ pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// How long a whole listing may take, with a thousand names a page.
 pub(super) const LISTING_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a request for a large file may take: 25 MiB over a line of 10 Mbit/s.
+const LARGE_TIMEOUT: Duration = Duration::from_secs(25);
+
 /// How many requests run at once. More would only wait for the same bucket, and each holds a thread.
 const REQUESTS_MAX: usize = 64;
+
+/// How many requests for large files run at once, beside the others: four share a line well, and hold 100 MiB.
+const LARGE_REQUESTS_MAX: usize = 4;
 
 /// How many reads one caller sends at once.
 const READS_AT_ONCE: usize = 16;
@@ -46,8 +52,11 @@ pub(super) struct Listed {
 #[derive(Debug)]
 pub(super) struct Client {
     store: Box<dyn ObjectStore>,
+    /// The same bucket for large files: the HTTP client gives up on an upload that takes longer than its limit.
+    large: Box<dyn ObjectStore>,
     prefix: Path,
     permits: Semaphore,
+    large_permits: Semaphore,
     /// For people: `s3://bucket/prefix/`.
     root: String,
 }
@@ -71,34 +80,12 @@ impl HttpConnector for Connector {
 
 impl Client {
     pub(super) fn new(config: &BucketConfig) -> io::Result<Self> {
-        let http = http_client(config)?;
-        let retry = RetryConfig {
-            backoff: BackoffConfig {
-                init_backoff: Duration::from_millis(50),
-                max_backoff: Duration::from_millis(200),
-                base: 2.0,
-            },
-            max_retries: 2,
-            retry_timeout: REQUEST_TIMEOUT,
-        };
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(&config.bucket)
-            .with_region(&config.region)
-            .with_access_key_id(&config.access_key_id)
-            .with_secret_access_key(config.secret_access_key.expose_secret())
-            .with_allow_http(config.allow_http)
-            .with_virtual_hosted_style_request(config.is_virtual_hosted)
-            .with_retry(retry)
-            .with_http_connector(Connector(http));
-        if let Some(endpoint) = config.endpoint_for_requests() {
-            builder = builder.with_endpoint(endpoint);
-        }
-        let store =
-            builder.build().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, reason(&error)))?;
         Ok(Self {
-            store: Box::new(store),
+            store: store(config, REQUEST_TIMEOUT)?,
+            large: store(config, LARGE_TIMEOUT)?,
             prefix: Path::from(config.prefix.as_str()),
             permits: Semaphore::new(REQUESTS_MAX),
+            large_permits: Semaphore::new(LARGE_REQUESTS_MAX),
             root: config.place(),
         })
     }
@@ -120,6 +107,13 @@ impl Client {
         Ok(self.read_even_empty(name).await?.filter(|stored| !stored.bytes.is_empty()))
     }
 
+    /// As [`Client::read`], with the time that a large file takes.
+    pub(super) async fn read_large(&self, name: &str) -> io::Result<Option<Stored>> {
+        let read = bounded_by(LARGE_TIMEOUT, &self.large_permits, Access::Read, self.get(&*self.large, name));
+        let read = understood(read.await?)?;
+        Ok(read.filter(|stored| !stored.bytes.is_empty()))
+    }
+
     /// Whether a file is there, without its content. An emptied file counts as absent.
     pub(super) async fn exists(&self, name: &str) -> io::Result<bool> {
         let path = self.path(name);
@@ -137,26 +131,17 @@ impl Client {
     }
 
     async fn read_even_empty(&self, name: &str) -> io::Result<Option<Stored>> {
-        let path = self.path(name);
-        let reading = async {
-            let got = match self.store.get_opts(&path, GetOptions::default()).await {
-                Err(Error::NotFound { .. }) => return Ok(None),
-                got => got?,
-            };
-            let (size, version) = (got.meta.size, got.meta.e_tag.clone());
-            let bytes = if size > FILE_BYTES_MAX as u64 { None } else { Some(got.bytes().await?) };
-            Ok(Some((size, version, bytes)))
+        understood(self.bounded(Access::Read, self.get(&*self.store, name)).await?)
+    }
+
+    async fn get(&self, store: &dyn ObjectStore, name: &str) -> object_store::Result<Option<Got>> {
+        let got = match store.get_opts(&self.path(name), GetOptions::default()).await {
+            Err(Error::NotFound { .. }) => return Ok(None),
+            got => got?,
         };
-        match self.bounded(Access::Read, reading).await? {
-            None => Ok(None),
-            Some((size, _, None)) => Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!("{size} bytes, at most {FILE_BYTES_MAX} are read"),
-            )),
-            Some((_, version, Some(bytes))) => {
-                Ok(Some(Stored { bytes: bytes.into(), version: ETag(version) }))
-            }
-        }
+        let (size, version) = (got.meta.size, got.meta.e_tag.clone());
+        let bytes = if size > FILE_BYTES_MAX as u64 { None } else { Some(got.bytes().await?.into()) };
+        Ok(Some(Got { size, version, bytes }))
     }
 
     /// Creates a file, or fills an emptied one. `AlreadyExists` if the file has content.
@@ -178,6 +163,14 @@ impl Client {
 
     pub(super) async fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.put(name, bytes, PutMode::Overwrite).await.map(drop)
+    }
+
+    /// As [`Client::replace`], with the time that a large file takes.
+    pub(super) async fn replace_large(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(name);
+        let payload = PutPayload::from(bytes.to_vec());
+        let putting = async { self.large.put_opts(&path, payload, PutMode::Overwrite.into()).await };
+        bounded_by(LARGE_TIMEOUT, &self.large_permits, Access::Write, putting).await.map(drop)
     }
 
     /// Writes a file that must be unchanged since it was read. `ResourceBusy` if it has changed.
@@ -248,29 +241,86 @@ impl Client {
         access: Access,
         request: impl Future<Output = object_store::Result<T>>,
     ) -> io::Result<T> {
-        let asking = async {
-            // The semaphore is never closed.
-            let _permit = self.permits.acquire().await;
-            request.await
-        };
-        match tokio::time::timeout(limit, asking).await {
-            Ok(answer) => answer.map_err(|error| fault(&error, access)),
-            Err(_) => {
-                let what = format!("no answer from the bucket within {limit:?}");
-                Err(io::Error::new(io::ErrorKind::TimedOut, what))
-            }
+        bounded_by(limit, &self.permits, access, request).await
+    }
+}
+
+/// A file as the bucket sent it.
+struct Got {
+    size: u64,
+    version: Option<String>,
+    /// None if the file is too large.
+    bytes: Option<Vec<u8>>,
+}
+
+fn understood(got: Option<Got>) -> io::Result<Option<Stored>> {
+    match got {
+        None => Ok(None),
+        Some(Got { size, bytes: None, .. }) => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("{size} bytes, at most {FILE_BYTES_MAX} are read"),
+        )),
+        Some(Got { version, bytes: Some(bytes), .. }) => Ok(Some(Stored { bytes, version: ETag(version) })),
+    }
+}
+
+/// Sends a request when one of these permits is free, and waits for both no longer than the limit.
+async fn bounded_by<T>(
+    limit: Duration,
+    permits: &Semaphore,
+    access: Access,
+    request: impl Future<Output = object_store::Result<T>>,
+) -> io::Result<T> {
+    let asking = async {
+        // The semaphore is never closed.
+        let _permit = permits.acquire().await;
+        request.await
+    };
+    match tokio::time::timeout(limit, asking).await {
+        Ok(answer) => answer.map_err(|error| fault(&error, access)),
+        Err(_) => {
+            let what = format!("no answer from the bucket within {limit:?}");
+            Err(io::Error::new(io::ErrorKind::TimedOut, what))
         }
     }
 }
 
-fn http_client(config: &BucketConfig) -> io::Result<reqwest::Client> {
+/// A bucket whose requests may be silent for so long.
+fn store(config: &BucketConfig, timeout: Duration) -> io::Result<Box<dyn ObjectStore>> {
+    let retry = RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(50),
+            max_backoff: Duration::from_millis(200),
+            base: 2.0,
+        },
+        max_retries: 2,
+        retry_timeout: timeout,
+    };
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(&config.bucket)
+        .with_region(&config.region)
+        .with_access_key_id(&config.access_key_id)
+        .with_secret_access_key(config.secret_access_key.expose_secret())
+        .with_allow_http(config.allow_http)
+        .with_virtual_hosted_style_request(config.is_virtual_hosted)
+        .with_retry(retry)
+        .with_http_connector(Connector(http_client(config, timeout)?));
+    if let Some(endpoint) = config.endpoint_for_requests() {
+        builder = builder.with_endpoint(endpoint);
+    }
+    let store =
+        builder.build().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, reason(&error)))?;
+    Ok(Box::new(store))
+}
+
+fn http_client(config: &BucketConfig, timeout: Duration) -> io::Result<reqwest::Client> {
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
     let builder = foundation::tls::client_builder(config.extra_ca_file.as_deref()).map_err(wrong)?;
     builder
         .https_only(!config.allow_http)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(REQUEST_TIMEOUT)
-        .read_timeout(REQUEST_TIMEOUT)
+        .read_timeout(timeout)
         .build()
         .map_err(|error| wrong(error.to_string()))
 }

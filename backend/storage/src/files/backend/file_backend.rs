@@ -85,6 +85,16 @@ pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
         unflushed: &[String],
     ) -> io::Result<ETag>;
 
+    /// Writes or replaces a large file durably, within half a minute. The other calls have the limits of small files.
+    fn replace_large(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.replace(name, bytes).and_then(|()| self.flush(&[folder_of(name).to_owned()]))
+    }
+
+    /// Reads a large file, within half a minute.
+    fn read_large(&self, name: &str) -> io::Result<Option<Stored>> {
+        self.read(name)
+    }
+
     /// Makes the names in these folders durable after a create, touch or replace. Does nothing if each write
     /// is durable already.
     fn flush(&self, folders: &[String]) -> io::Result<()>;

@@ -132,6 +132,14 @@ impl FileBackend for S3 {
         self.wait(self.client.replace(name, bytes))
     }
 
+    fn replace_large(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.wait(self.client.replace_large(name, bytes))
+    }
+
+    fn read_large(&self, name: &str) -> io::Result<Option<Stored>> {
+        self.wait(self.client.read_large(name))
+    }
+
     fn compare_and_swap(
         &self,
         name: &str,

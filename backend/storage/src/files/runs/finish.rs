@@ -114,6 +114,7 @@ impl RunFiles {
             _ => &[WebhookEvent::Failed],
         };
         self.enqueue_events(manifest, ended, db_sync)?;
+        self.keep_spooled(manifest);
         self.manifests.write(manifest)?;
         self.clear_open(&manifest.run_id)
     }
@@ -121,7 +122,9 @@ impl RunFiles {
     /// Removes the remains of an open run. The marker goes last, so that a later search can finish the
     /// removal after a crash.
     pub(in crate::files) fn clear_open(&self, run: &RunId) -> Result<(), StorageError> {
-        self.spool.forget(run).map_err(|error| self.spool.fault(run, &error))?;
+        if !self.is_spool_kept(run) {
+            self.spool.forget(run).map_err(|error| self.spool.fault(run, &error))?;
+        }
         self.markers.unmark(OPEN_FOLDER, run)
     }
 }

@@ -5,6 +5,7 @@ mod document;
 mod expire;
 pub(super) mod finish;
 pub(super) mod forecast;
+pub(super) mod kept_document;
 mod leftovers;
 pub(super) mod list;
 mod retry_cancel;

@@ -1,5 +1,7 @@
 //! Tests the file store on a real file system with real faults.
 
+mod kept_documents;
+
 use std::{
     collections::HashSet,
     fs,

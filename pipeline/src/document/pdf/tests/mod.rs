@@ -6,4 +6,5 @@ mod files;
 mod fonts;
 mod hidden;
 mod pages;
+mod pictures;
 mod spans;
