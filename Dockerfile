@@ -46,6 +46,15 @@ RUN touch backend/src/main.rs backend/src/lib.rs backend/foundation/src/lib.rs b
     && scripts/stage-image.sh /stage target/release/innovation
 
 FROM debian:trixie-slim
+# OCR for scanned pages (OCR=auto), if the build asks for it: WITH_OCR=1, and one package a language.
+ARG WITH_OCR=""
+ARG OCR_PACKAGES=""
+# hadolint ignore=DL3008,SC2086
+RUN if [ -n "$WITH_OCR" ]; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends tesseract-ocr tesseract-ocr-eng $OCR_PACKAGES \
+        && rm -rf /var/lib/apt/lists/*; \
+    fi
 # The roots that model and documents are reached by.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /stage/ /

@@ -31,6 +31,11 @@ if ! command -v pgbouncer >/dev/null && ! [ -x /usr/sbin/pgbouncer ]; then
   install 'PgBouncer' 'on macOS: brew install pgbouncer' pgbouncer
 fi
 
+# The tests of OCR read scans in two languages.
+has_ocr() { command -v tesseract >/dev/null && tesseract --list-langs | grep -q '^deu$'; }
+has_ocr || install 'tesseract' 'on macOS: brew install tesseract tesseract-lang' \
+  tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-osd
+
 # The migration tests take turns with the real Prisma on the same database.
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   install 'Node.js' 'on macOS: brew install node' nodejs npm

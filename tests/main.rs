@@ -25,6 +25,7 @@ mod golden;
 mod http;
 mod logging;
 mod migrations;
+mod ocr;
 mod openapi;
 mod openrouter;
 mod pictures;

@@ -33,9 +33,11 @@ pub use self::{
 use crate::{
     background::Background,
     brands::BrandFolder,
-    config::{AnalystChoice, AnalystConfig, Config},
+    config::{AnalystChoice, AnalystConfig, Config, OcrConfig},
     documents::{
         fetch::{Deadlines, Fetcher},
+        isolate::Isolation,
+        ocr::Ocr,
         readers::Readers,
     },
     flags::FlagSource,
@@ -61,6 +63,8 @@ pub struct App {
     pub analyst_name: String,
     /// None with the extractive analyst.
     pub gate: Option<Arc<Gate>>,
+    /// Reads documents, and their scanned pages.
+    pub ocr: Ocr,
 }
 
 /// Options of a command that override the configuration.
@@ -94,11 +98,18 @@ impl App {
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
             engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
             router: Arc::new(Router::files_only(files, clock.clone())),
+            ocr: ocr(config.ocr),
             clock,
             analyst_name,
             gate,
         })
     }
+}
+
+/// The reader of one document, for a command.
+#[must_use]
+pub fn ocr(config: OcrConfig) -> Ocr {
+    Ocr::new(config, Isolation::default(), Arc::new(SystemClock::default()))
 }
 
 /// A wired service that is not started yet.

@@ -14,6 +14,7 @@ pub(crate) mod prisma;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod s3;
+pub(crate) mod scans;
 pub(crate) mod server_thread;
 pub(crate) mod service;
 pub(crate) mod tls;

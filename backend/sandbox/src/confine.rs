@@ -24,12 +24,17 @@ pub(crate) struct Confined {
 
 /// Confines this process in all that its children inherit.
 pub(crate) fn confine(claim: &FirstAndOnly) -> Confined {
+    harden(claim);
+    Confined { landlock_abi: ruleset::deny_everything(), filters: Filters::compile() }
+}
+
+/// The rules that need no list: for a reader and for a program alike.
+pub(crate) fn harden(claim: &FirstAndOnly) {
     close_inherited(claim);
     // Neither a debugger nor `/proc/PID` of the same user reaches its memory. It dumps no core.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = set_no_new_privs(true);
     let _ = umask(Mode::RWXG | Mode::RWXO);
-    Confined { landlock_abi: ruleset::deny_everything(), filters: Filters::compile() }
 }
 
 /// Runs the work on a thread with a stack of its own, under all rules. Nothing escapes them: they apply to

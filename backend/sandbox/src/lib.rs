@@ -2,6 +2,7 @@
 //!
 //! [`run_confined`] confines this process and then runs the reader. [`serve`] is a fork server: it confines
 //! itself once and forks one child per document. [`ForkServer`] is the other side, in the service.
+//! [`become_program`] confines this process and turns it into another program, which is not ours.
 //!
 //! # Invariants
 //!
@@ -22,6 +23,8 @@ mod limits;
 #[cfg(not(target_os = "linux"))]
 mod other;
 #[cfg(target_os = "linux")]
+mod program;
+#[cfg(target_os = "linux")]
 mod ruleset;
 #[cfg(target_os = "linux")]
 mod server;
@@ -29,9 +32,14 @@ mod server;
 mod unsafe_calls;
 
 #[cfg(not(target_os = "linux"))]
-pub use self::other::{ForkServer, run_confined, serve};
+pub use self::other::{ForkServer, become_program, run_confined, serve};
 #[cfg(target_os = "linux")]
-pub use self::{client::ForkServer, confine::run_confined, server::serve};
+pub use self::{client::ForkServer, confine::run_confined, program::become_program, server::serve};
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 /// The limits of a reading process.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +49,19 @@ pub struct Profile {
     pub cpu_seconds: u64,
     /// The stack of the reading thread.
     pub stack_bytes: usize,
+}
+
+/// A program that is not ours, and what it may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'a> {
+    /// Absolute.
+    pub path: &'a Path,
+    pub arguments: &'a [OsString],
+    /// The files and folders that it may read, besides the system's shared libraries.
+    pub readable: &'a [PathBuf],
+    pub memory_bytes: u64,
+    /// At this CPU time, the program gets SIGXCPU. It gets SIGKILL one second later.
+    pub cpu_seconds: u64,
 }
 
 /// The rules that the kernel of this machine enforces for the process that asks.

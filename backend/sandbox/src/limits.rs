@@ -21,6 +21,18 @@ pub(crate) fn forbid_growth() {
     limit(Resource::Nproc, 0, 0);
 }
 
+/// Limits this process before it becomes another program. That program opens its libraries and data, and no more.
+#[cfg(target_os = "linux")]
+pub(crate) fn limit_the_program(program: &crate::Program<'_>) {
+    const DESCRIPTORS_MAX: u64 = 32;
+    limit(Resource::Cpu, program.cpu_seconds, program.cpu_seconds + 1);
+    limit(Resource::As, program.memory_bytes, program.memory_bytes);
+    limit(Resource::Core, 0, 0);
+    limit(Resource::Fsize, 0, 0);
+    limit(Resource::Nofile, DESCRIPTORS_MAX, DESCRIPTORS_MAX);
+    limit(Resource::Nproc, 0, 0);
+}
+
 /// Limits the fork server, whose memory and CPU time nothing else limits.
 #[cfg(target_os = "linux")]
 pub(crate) fn limit_the_server(descriptors_max: u64) {

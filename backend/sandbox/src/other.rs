@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use crate::{Enforced, Profile, Request, limits};
+use crate::{Enforced, Profile, Program, Request, limits};
 
 /// No fork server: it needs Linux.
 #[derive(Debug)]
@@ -40,6 +40,11 @@ impl ForkServer {
 /// Always fails.
 pub fn serve(_: &Profile, _: impl Fn(Enforced) -> bool + Sync) -> ExitCode {
     ExitCode::FAILURE
+}
+
+/// Always fails: nothing keeps the program from the service's files.
+pub fn become_program(_: &Program<'_>, _: impl FnOnce(Enforced) -> io::Result<()>) -> io::Error {
+    io::ErrorKind::Unsupported.into()
 }
 
 /// Limits this process and runs the work in it.

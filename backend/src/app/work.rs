@@ -17,6 +17,7 @@ use crate::{
     documents::{
         fetch::{Deadlines, Fetcher},
         isolate::Isolation,
+        ocr::Ocr,
         readers::Readers,
     },
     health::{FileStorage, Identity},
@@ -70,7 +71,8 @@ pub(super) fn wire_work(
         clock,
     )?;
     let fetcher = Fetcher::new(config.documents.clone(), Deadlines::default())?;
-    let readers = Readers::new(Isolation::default(), clock.clone());
+    let ocr = Ocr::new(config.ocr.clone(), Isolation::default(), clock.clone());
+    let readers = Readers::with_ocr(Isolation::default(), ocr, clock.clone());
     let brands = BrandFolder::new(&config.process.base_dir);
     let cost_limit_usd = config.analyst.cost_per_run_usd_max;
     let deps = WorkerDeps {

@@ -11,7 +11,7 @@ use pipeline::{
 use serde::Serialize;
 
 use super::output::{fail, say};
-use crate::documents::{isolate, limits};
+use crate::{app, config::Config, documents::limits};
 use foundation::safe_read;
 
 /// The output of `--json` if the document cannot be read.
@@ -37,8 +37,8 @@ pub struct Args {
 }
 
 /// Prints the document's text with form feeds between pages, or the whole document as JSON.
-pub async fn run(args: Args) -> ExitCode {
-    match print(&args).await {
+pub async fn run(args: Args, config: Config) -> ExitCode {
+    match print(&args, config).await {
         Ok(code) => code,
         // A reader that has closed the pipe (`| head`) has what it wanted.
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -52,11 +52,11 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
     io.or(json) == Some(std::io::ErrorKind::BrokenPipe)
 }
 
-async fn print(args: &Args) -> anyhow::Result<ExitCode> {
+async fn print(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let (file, json) = (args.file.as_path(), args.json);
     let source_name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
     let result = match safe_read::read(file, limits::INPUT_BYTES_MAX) {
-        Ok(bytes) => isolate::extract(&source_name, &bytes).await,
+        Ok(bytes) => app::ocr(config.ocr).extract(&source_name, &bytes).await,
         Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(limits::input_too_large()),
         Err(error) => Err(DocumentError::Unavailable(format!("{}: {error}", file.display()))),
     };

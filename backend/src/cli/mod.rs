@@ -26,7 +26,11 @@ use pipeline::visible_text::visible;
 use self::{exit::EXIT_USAGE, output::fail};
 use crate::{
     config::{self, Config, Purpose},
-    documents::{child, pictures::child as painter},
+    documents::{
+        child,
+        ocr::{confined, picture},
+        pictures::child as painter,
+    },
     telemetry::logs::{self, LogFormat},
 };
 use foundation::clock::SystemClock;
@@ -86,6 +90,10 @@ pub fn main() -> ExitCode {
         Some(first) if first == child::CHILD_ARGUMENT => return child::child_main(),
         Some(first) if first == child::SERVER_ARGUMENT => return child::server_main(),
         Some(first) if first == painter::PAINTER_ARGUMENT => return painter::painter_main(),
+        Some(first) if first == picture::SCANNER_ARGUMENT => return picture::scanner_main(),
+        Some(first) if first == confined::RECOGNISER_ARGUMENT => {
+            return confined::recogniser_main(arguments.get(2..).unwrap_or_default());
+        }
         #[cfg(feature = "testing")]
         Some(first) if first == try_sandbox::ARGUMENT => return try_sandbox::main(),
         _ => {}
@@ -113,7 +121,7 @@ pub fn main() -> ExitCode {
             Command::Run(args) => run::run(args, config).await,
             Command::Serve(args) => serve::run(args, config).await,
             Command::Brands(args) => brands::run(&args, &config),
-            Command::Extract(args) => extract::run(args).await,
+            Command::Extract(args) => extract::run(args, config).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Retry(args) => retry::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     app::{App, Overrides},
     config::{AnalystChoice, Config},
-    documents::{isolate, name},
+    documents::name,
     lifecycle,
     worker::wait_reason,
 };
@@ -229,7 +229,7 @@ impl Command<'_> {
         self.progress.begin("document");
         let extracted = tokio::select! {
             () = self.cancel.cancelled() => Err(RunFailure::cancelled(None)),
-            extracted = isolate::extract(name, &bytes) => extracted.map_err(RunFailure::from),
+            extracted = self.app.ocr.extract(name, &bytes) => extracted.map_err(RunFailure::from),
         };
         match &extracted {
             Ok(document) => {

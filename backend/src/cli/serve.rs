@@ -124,6 +124,7 @@ fn prove_reading(service: &Service) {
         if let Err(error) = readers.self_test().await {
             tracing::error!(event = "document_self_test_failed", %error, "no document can be read");
         }
+        readers.probe_ocr().await;
     });
 }
 

@@ -11,6 +11,7 @@ pub mod documents;
 mod dotenv;
 pub mod modes;
 mod network;
+pub mod ocr;
 pub mod process;
 mod reader;
 mod secret_strength;
@@ -29,6 +30,7 @@ pub use analyst::{AnalystChoice, AnalystConfig};
 pub use connections::ConnectionsConfig;
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
+pub use ocr::{OcrConfig, OcrSetting};
 pub use process::{Environment, LogFormat, ProcessConfig};
 pub use reader::{Problem, Problems};
 pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
@@ -40,6 +42,7 @@ pub struct Config {
     pub process: ProcessConfig,
     pub analyst: AnalystConfig,
     pub documents: DocumentsConfig,
+    pub ocr: OcrConfig,
     pub storage: StorageConfig,
     pub database: DatabaseConfig,
     pub access: AccessConfig,
@@ -103,6 +106,7 @@ impl Config {
         let connections = ConnectionsConfig::read(&mut reader);
         let modes = ModesConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
+        let ocr = OcrConfig::read(&mut reader, work.run_deadline);
         let webhooks = WebhooksConfig::read(&mut reader, strictness);
         if purpose == Purpose::Service {
             check_together(&mut reader, &process, &database, &modes, &work);
@@ -120,6 +124,7 @@ impl Config {
             process,
             analyst,
             documents,
+            ocr,
             storage,
             database,
             access,

@@ -52,7 +52,7 @@ fn write(reply: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-type Extracted = Result<pipeline::document::Document, DocumentError>;
+type Extracted = Result<pipeline::document::recognition::Scanned, DocumentError>;
 
 fn read() -> io::Result<Extracted> {
     let mut input = io::stdin().lock();
@@ -66,9 +66,10 @@ fn read() -> io::Result<Extracted> {
     let header: Header = serde_json::from_slice(&line)?;
     #[cfg(feature = "testing")]
     if header.source_name == super::attempts::NAME {
-        return Ok(Ok(super::attempts::document()));
+        let (document, scans) = (super::attempts::document(), pipeline::document::Scans::default());
+        return Ok(Ok(pipeline::document::recognition::Scanned { document, scans }));
     }
     let mut bytes = Vec::with_capacity(header.bytes.min(INPUT_BYTES_MAX));
     input.take(INPUT_BYTES_MAX as u64).read_to_end(&mut bytes)?;
-    Ok(pipeline::document::extract(&header.source_name, &bytes))
+    Ok(pipeline::document::extract_for_recognition(&header.source_name, &bytes))
 }

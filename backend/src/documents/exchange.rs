@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitStatus};
 
-use pipeline::document::{Document, DocumentError};
+use pipeline::document::{DocumentError, recognition::Scanned};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 /// The outcome of one document.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    pub(super) result: Result<Document, DocumentError>,
+    pub(super) result: Result<Scanned, DocumentError>,
     /// None if the child did not answer.
     pub(super) confinement: Option<Confinement>,
     /// Whether the document ended or exhausted its reader.
@@ -117,6 +117,11 @@ async fn read_tail(mut pipe: impl AsyncRead + Unpin, bytes_max: usize) -> io::Re
 }
 
 impl Ended {
+    /// The answer and the complaint, as they are.
+    pub(super) fn into_parts(self) -> (Vec<u8>, Vec<u8>) {
+        (self.output, self.complaint)
+    }
+
     /// The number of bytes of the answer.
     pub(super) fn output_bytes(&self) -> usize {
         self.output.len()
@@ -170,6 +175,11 @@ impl Ended {
             _ => corrupt("reading it ended in a crash"),
         })
     }
+}
+
+/// Whether the process was stopped at its CPU time.
+pub(super) fn ran_out_of_time(status: ExitStatus) -> bool {
+    signal(status) == Some(Signal::CpuTime)
 }
 
 /// The signals that say something about the document.

@@ -6,7 +6,10 @@
 
 use std::{io, path::PathBuf, process::Stdio};
 
-use pipeline::document::{Document, DocumentError};
+use pipeline::document::{
+    Document, DocumentError,
+    recognition::{self, Scanned},
+};
 use tokio::process::{Child, Command};
 
 use super::{
@@ -41,6 +44,15 @@ impl Isolation {
     /// the child crashes. [`DocumentError::Unavailable`] if the child cannot run. Otherwise the child's own
     /// error.
     pub async fn extract(&self, source_name: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
+        recognition::without(self.extract_scanned(source_name, bytes).await?, recognition::OFF)
+    }
+
+    /// Reads a document, and leaves its scans to OCR.
+    pub(super) async fn extract_scanned(
+        &self,
+        source_name: &str,
+        bytes: &[u8],
+    ) -> Result<Scanned, DocumentError> {
         if bytes.len() > INPUT_BYTES_MAX {
             return Err(input_too_large());
         }

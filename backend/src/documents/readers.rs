@@ -10,12 +10,15 @@ use pipeline::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::config::OcrConfig;
+
 pub use super::offences::Requester;
 use super::{
     exchange::Outcome,
     fork_server::{self, ForkServers},
     isolate::Isolation,
     limits::{INPUT_BYTES_MAX, input_too_large},
+    ocr::{Completed, Ocr, OcrReport, Turns},
     offences::Offences,
     slots::{Slot, Slots},
     wire::Confinement,
@@ -24,8 +27,19 @@ use super::{
 /// How many documents are in memory as bytes at once, each of at most 25 MiB.
 const DOCUMENTS_MAX: usize = 8;
 
+/// How many scanned documents are in memory besides, while their pages take turns.
+const SCANS_MAX: usize = 8;
+
 /// How many children read at once. More would only compete for memory and CPU.
 const CHILDREN_MAX: usize = 2;
+
+/// How many pages are read by OCR at once: half of the processors, because each page takes seconds of one. The readers do
+/// not wait for it.
+fn recognisers_max() -> usize {
+    const MOST: usize = 4;
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (processors / 2).clamp(1, MOST)
+}
 
 /// A small document that proves that documents can be read.
 const SELF_TEST: &[u8] = b"# Self-test\n\nThe parser reads this sentence.\n";
@@ -70,6 +84,9 @@ struct Inner {
     servers: ForkServers,
     in_memory: Slots,
     reading: Slots,
+    recognising: Slots,
+    scans_in_memory: Slots,
+    ocr: Ocr,
     offences: Arc<Mutex<Offences>>,
     clock: Arc<dyn Clock>,
     last: Mutex<Option<ReaderReport>>,
@@ -80,14 +97,25 @@ struct Inner {
 pub struct InMemory(#[expect(dead_code, reason = "held for its end")] Option<Slot>);
 
 impl Readers {
+    /// Readers without OCR.
     #[must_use]
     pub fn new(isolation: Isolation, clock: Arc<dyn Clock>) -> Self {
+        let ocr = Ocr::new(OcrConfig::default(), isolation.clone(), clock.clone());
+        Self::with_ocr(isolation, ocr, clock)
+    }
+
+    /// Readers that leave scanned pages to OCR.
+    #[must_use]
+    pub fn with_ocr(isolation: Isolation, ocr: Ocr, clock: Arc<dyn Clock>) -> Self {
         let offences = Arc::<Mutex<Offences>>::default();
         Self(Arc::new(Inner {
             isolation,
             servers: ForkServers::new(clock.clone()),
             in_memory: Slots::new(DOCUMENTS_MAX, offences.clone(), clock.clone()),
             reading: Slots::new(CHILDREN_MAX, offences.clone(), clock.clone()),
+            recognising: Slots::new(recognisers_max(), offences.clone(), clock.clone()),
+            scans_in_memory: Slots::new(SCANS_MAX, offences.clone(), clock.clone()),
+            ocr,
             offences,
             clock,
             last: Mutex::default(),
@@ -110,19 +138,46 @@ impl Readers {
         source_name: &str,
         bytes: &[u8],
     ) -> Result<Document, DocumentError> {
+        self.extract_held(requester, None, source_name, bytes).await
+    }
+
+    /// As [`Readers::extract`]. A document that waits minutes for OCR gives its place in memory to another one, and has
+    /// one among the scans.
+    ///
+    /// # Errors
+    ///
+    /// As [`Isolation::extract`].
+    pub async fn extract_held(
+        &self,
+        requester: &Requester,
+        in_memory: Option<InMemory>,
+        source_name: &str,
+        bytes: &[u8],
+    ) -> Result<Document, DocumentError> {
         if bytes.len() > INPUT_BYTES_MAX {
             return Err(input_too_large());
         }
         // Even without a slot, the child would be limited.
-        let _slot = self.0.reading.take(requester).await;
+        let slot = self.0.reading.take(requester).await;
         let (method, outcome) = self.read(source_name, bytes).await;
-        if outcome.is_offence {
-            self.0.offences.lock().note(requester, self.0.clock.monotonic());
-        }
+        drop(slot);
         if let Some(confinement) = outcome.confinement {
             self.note(method, confinement);
         }
-        outcome.result
+        let completed = match outcome.result {
+            Ok(scanned) => {
+                let waits = !scanned.scans.is_empty();
+                let _scan = if waits { self.0.scans_in_memory.take(requester).await } else { None };
+                drop(in_memory);
+                let turns = Turns(Some((&self.0.recognising, requester)));
+                self.0.ocr.complete(scanned, bytes, turns).await
+            }
+            Err(error) => Completed { result: Err(error), is_offence: false },
+        };
+        if outcome.is_offence || completed.is_offence {
+            self.0.offences.lock().note(requester, self.0.clock.monotonic());
+        }
+        completed.result
     }
 
     /// Reads a small document, in the same way as a run's document.
@@ -132,6 +187,17 @@ impl Readers {
     /// As [`Isolation::extract`].
     pub async fn self_test(&self) -> Result<(), DocumentError> {
         self.extract(&Requester::Service, "self-test.md", SELF_TEST).await.map(drop)
+    }
+
+    /// Looks for the program for OCR, if OCR is on.
+    pub async fn probe_ocr(&self) {
+        self.0.ocr.probe().await;
+    }
+
+    /// The facts about OCR so far.
+    #[must_use]
+    pub fn ocr_report(&self) -> OcrReport {
+        self.0.ocr.report()
     }
 
     /// None until a document has been read.

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use pipeline::document::{Document, DocumentError};
+use pipeline::document::{Document, DocumentError, Scans, recognition::Scanned};
 use serde::{Deserialize, Serialize};
 
 /// The line that precedes the document's bytes.
@@ -33,7 +33,7 @@ impl From<sandbox::Enforced> for Confinement {
 #[derive(Debug, PartialEq)]
 pub(super) struct Reply {
     pub(super) confinement: Confinement,
-    pub(super) result: Result<Document, DocumentError>,
+    pub(super) result: Result<Scanned, DocumentError>,
 }
 
 /// A reply without the texts.
@@ -41,6 +41,7 @@ pub(super) struct Reply {
 struct Outline {
     confinement: Confinement,
     result: Result<Document, DocumentError>,
+    scans: Scans,
     /// The length of each page's text.
     text_bytes: Vec<usize>,
 }
@@ -52,14 +53,18 @@ impl Reply {
     pub(super) fn encode(mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let mut text_bytes = Vec::new();
-        if let Ok(document) = &mut self.result {
-            for page in &mut document.pages {
+        if let Ok(scanned) = &mut self.result {
+            for page in &mut scanned.document.pages {
                 let text = std::mem::take(&mut page.text);
                 text_bytes.push(text.len());
                 bytes.extend_from_slice(text.as_bytes());
             }
         }
-        let outline = Outline { confinement: self.confinement, result: self.result, text_bytes };
+        let (result, scans) = match self.result {
+            Ok(Scanned { document, scans }) => (Ok(document), scans),
+            Err(error) => (Err(error), Scans::default()),
+        };
+        let outline = Outline { confinement: self.confinement, result, scans, text_bytes };
         let outline = serde_json::to_vec(&outline)?;
         let length = u32::try_from(outline.len()).map_err(io::Error::other)?;
         bytes.extend_from_slice(&outline);
@@ -71,7 +76,7 @@ impl Reply {
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (rest, length) = bytes.split_last_chunk::<4>()?;
         let (rest, outline) = split_end(rest, usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-        let Outline { confinement, mut result, text_bytes } = serde_json::from_slice(outline).ok()?;
+        let Outline { confinement, mut result, scans, text_bytes } = serde_json::from_slice(outline).ok()?;
         if let Ok(document) = &mut result {
             if document.pages.len() != text_bytes.len() {
                 return None;
@@ -83,6 +88,7 @@ impl Reply {
                 std::str::from_utf8(text).ok()?.clone_into(&mut page.text);
             }
         }
+        let result = result.map(|document| Scanned { document, scans });
         Some(Self { confinement, result })
     }
 }
@@ -114,7 +120,9 @@ mod tests {
             warnings: vec!["a warning".to_owned()],
             ..Document::default()
         };
-        Reply { confinement: Confinement { landlock_abi: 7, seccomp: true }, result: Ok(document) }
+        let scans = Scans { pictures: vec![1], ..Scans::default() };
+        let result = Ok(Scanned { document, scans });
+        Reply { confinement: Confinement { landlock_abi: 7, seccomp: true }, result }
     }
 
     #[test]

@@ -11,7 +11,11 @@ use super::{
     messages,
     report::{DatabaseBreaker, ModelPause, Schema, StorageReport},
 };
-use crate::{background::TaskStatus, documents::readers::ReaderReport, telemetry::metrics::Measured};
+use crate::{
+    background::TaskStatus,
+    documents::{ocr::OcrReport, readers::ReaderReport},
+    telemetry::metrics::Measured,
+};
 use storage::{
     ClockSkew, Replica, StorageError, StorageErrorKind, WaitReason, breaker::BreakerState, files::Unsynced,
     sync::ReconcileStatus,
@@ -33,6 +37,8 @@ pub struct HealthDetails {
     pub model_breaker: Option<&'static str>,
     /// How documents are read, and what confines their reader. None until the first one is read.
     pub document_reader: Option<ReaderReport>,
+    /// Whether scanned pages are read, and in which languages.
+    pub ocr: OcrReport,
     /// Why and since when the model is not asked. None while it is asked.
     pub model_pause: Option<ModelPause>,
     /// Waiting runs by reason. None while unknown.
@@ -101,6 +107,7 @@ impl Health {
             replicas,
             model_breaker,
             document_reader: self.sources.readers.report(),
+            ocr: self.sources.readers.ocr_report(),
             model_pause,
             waiting_runs,
             flags_alarm,

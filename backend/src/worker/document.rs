@@ -47,7 +47,7 @@ pub(super) async fn read(
 
     // The bytes enter memory only here, for a limited number of runs at once.
     let requester = Requester::of_user(request.user_id.as_deref());
-    let _in_memory = deps.readers.admit(&requester).await;
+    let in_memory = Some(deps.readers.admit(&requester).await);
     let mut is_new = fetched.is_some();
     let mut server_name = None;
     let kept = match fetched {
@@ -85,7 +85,7 @@ pub(super) async fn read(
         }
     };
     let source_name = name::choose(&request.source, server_name.as_deref());
-    let extraction = deps.readers.extract(&requester, source_name, &bytes);
+    let extraction = deps.readers.extract_held(&requester, in_memory, source_name, &bytes);
     let (document, ()) = tokio::join!(extraction, spooling);
     let document = document?;
     if is_new && has_files {

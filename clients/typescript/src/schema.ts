@@ -594,6 +594,8 @@ export interface components {
             page: number;
             /** @description Word for word from the document. */
             quote: string;
+            /** @description Whether the page's text was recognised in a picture of it (OCR), so that single letters may be wrong. */
+            recognised?: boolean;
             /**
              * Format: uint32
              * @description The first character of the quote in the page's text, from 0.
@@ -663,6 +665,8 @@ export interface components {
             model_breaker: string | null;
             /** @description Why and since when the model is not asked. None while it is asked. */
             model_pause: components["schemas"]["ModelPause"] | null;
+            /** @description Whether scanned pages are read, and in which languages. */
+            ocr: components["schemas"]["OcrReport"];
             /**
              * Format: uint
              * @description Accepted runs that no worker executes yet. None while unknown.
@@ -804,6 +808,24 @@ export interface components {
             retry_in_seconds: number;
             /** Format: uint64 */
             since_seconds: number;
+        };
+        /** @description Whether scanned pages are read, by which program, and what confines it. */
+        OcrReport: {
+            /** @description Whether scanned pages are read. None until the program has been looked for. */
+            available: boolean | null;
+            /** @description The program with its version and languages. None without one. */
+            engine: string | null;
+            /**
+             * Format: uint32
+             * @description The version of Landlock's rules for the program. None until it has run.
+             */
+            landlock_abi: number | null;
+            /** @description Why scanned pages are not read, and what to do. */
+            reason?: string | null;
+            /** @description Whether a filter refuses all system calls that OCR does not need. None until the program has run. */
+            seccomp: boolean | null;
+            /** @description `off` or `auto`. */
+            setting: string;
         };
         /** @description Something the brand could do. */
         Opportunity: {

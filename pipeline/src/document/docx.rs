@@ -83,7 +83,7 @@ fn read(bytes: &[u8], with_packages: bool) -> Result<RawDocument, DocumentError>
     package.warnings.extend(body.unread.warnings());
     let (hidden, warning) = hidden.finish(pages.len());
     package.warnings.extend(warning);
-    Ok(RawDocument { title, pages, warnings: package.warnings, hidden })
+    Ok(RawDocument { title, pages, warnings: package.warnings, hidden, ..RawDocument::default() })
 }
 
 /// Whether a picture or a colour may lie behind white text: in the text itself, or in a header.

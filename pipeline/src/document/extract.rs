@@ -4,12 +4,13 @@ use super::{
     content::{Document, Page},
     docx, email, epub,
     error::DocumentError,
-    error_pages,
+    finish,
     format::Format,
     html,
-    limits::{PAGES_MAX, TEXT_BYTES_MAX},
+    limits::PAGES_MAX,
     markdown, odf, pdf, pptx,
     raw::{RawDocument, RawPage},
+    recognition::{self, Scanned},
     rtf, running_headers, sheets, sniff, text, titles, whitespace,
 };
 
@@ -22,11 +23,21 @@ use super::{
 ///
 /// # Errors
 ///
-/// * [`DocumentError::TooLarge`]: more than [`PAGES_MAX`] pages or [`TEXT_BYTES_MAX`] of text. Leaving parts out silently
+/// * [`DocumentError::TooLarge`]: more than [`PAGES_MAX`] pages or [`super::TEXT_BYTES_MAX`] of text. Leaving parts out silently
 ///   would make the report wrong.
 /// * [`DocumentError::NoText`]: not a single readable word.
 /// * [`DocumentError::Encrypted`], [`DocumentError::Corrupt`] or [`DocumentError::Unsupported`]: the bytes cannot be read.
 pub fn extract(source_name: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
+    recognition::without(extract_for_recognition(source_name, bytes)?, recognition::OFF)
+}
+
+/// As [`extract`], but leaves the pages that are pictures to a program for OCR. [`recognition::join`] and
+/// [`recognition::without`] complete the document.
+///
+/// # Errors
+///
+/// As [`extract`]. A document without words is no error as long as it has such pages.
+pub fn extract_for_recognition(source_name: &str, bytes: &[u8]) -> Result<Scanned, DocumentError> {
     let format = sniff::format(source_name, bytes)?;
     let raw = match format {
         Format::Pdf => pdf::extract(bytes),
@@ -45,59 +56,40 @@ pub fn extract(source_name: &str, bytes: &[u8]) -> Result<Document, DocumentErro
         Format::Eml => email::eml(bytes),
         Format::Mhtml => email::mhtml(bytes),
     }?;
-    finish(source_name, format, raw)
+    assemble(source_name, format, raw)
 }
 
 /// The work that all formats share: white space, page numbers, limits, running headers.
-fn finish(source_name: &str, format: Format, raw: RawDocument) -> Result<Document, DocumentError> {
-    if raw.pages.len() > PAGES_MAX {
+fn assemble(source_name: &str, format: Format, raw: RawDocument) -> Result<Scanned, DocumentError> {
+    let RawDocument { title, pages: raw_pages, warnings, hidden, scans } = raw;
+    if raw_pages.len() > PAGES_MAX {
         return Err(DocumentError::TooLarge(format!(
             "{} pages; at most {PAGES_MAX} are read",
-            raw.pages.len()
+            raw_pages.len()
         )));
     }
-    let mut pages: Vec<Page> = Vec::with_capacity(raw.pages.len());
-    let edges: Vec<(usize, usize)> = raw.pages.iter().map(|page| page.edge_lines).collect();
-    let (mut text_bytes, mut has_words) = (0_usize, false);
-    for (page, number) in raw.pages.into_iter().zip(1..) {
+    let mut pages: Vec<Page> = Vec::with_capacity(raw_pages.len());
+    let edges: Vec<(usize, usize)> = raw_pages.iter().map(|page| page.edge_lines).collect();
+    for (page, number) in raw_pages.into_iter().zip(1..) {
         let mut marks = page.marks;
         let text = whitespace::normalised(&page.text, &mut marks);
-        text_bytes += text.len();
-        has_words = has_words || text.chars().any(says_something);
         let label = page.label.map(|label| whitespace::one_line(&label)).filter(|label| !label.is_empty());
         let RawPage { readable, is_recognised, .. } = page;
         pages.push(Page { number, label, text, readable, marks, is_recognised, ..Page::default() });
     }
-    if text_bytes > TEXT_BYTES_MAX {
-        return Err(DocumentError::TooLarge(format!("more than {TEXT_BYTES_MAX} bytes of text")));
+    let title = title.map(|title| whitespace::one_line(&title)).filter(|title| !title.is_empty());
+    let source_name = source_name.to_owned();
+    let mut document = Document { source_name, format, title, pages, warnings, hidden };
+    if scans.is_empty() {
+        finish::check(&mut document)?;
+    } else {
+        finish::limit(&document)?;
     }
-    if !has_words {
-        return Err(DocumentError::NoText("it holds no words".to_owned()));
-    }
-    if let [page] = pages.as_slice()
-        && let Some(said) = error_pages::said(raw.title.as_deref(), &page.text)
-    {
-        return Err(DocumentError::NoText(format!(
-            "it is the error page of a web server, \u{201c}{said}\u{201d}; check the link, and download the document again"
-        )));
-    }
-    running_headers::mark(&mut pages);
-    for (page, (top, bottom)) in pages.iter_mut().zip(edges) {
+    for (page, (top, bottom)) in document.pages.iter_mut().zip(edges) {
         running_headers::mark_edges(page, top, bottom);
     }
-    let title = raw.title.map(|title| whitespace::one_line(&title)).filter(|title| !title.is_empty());
-    let title = title.map(|title| titles::without_shouting(&title, &titles::abbreviations(&pages)));
-    Ok(Document {
-        source_name: source_name.to_owned(),
-        format,
-        title,
-        pages,
-        warnings: raw.warnings,
-        hidden: raw.hidden,
-    })
-}
-
-/// Whether a character is more than punctuation: a letter, a digit or a pictograph.
-fn says_something(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '\u{2600}'..='\u{26ff}' | '\u{1f000}'..='\u{1faff}')
+    let title = document.title.take();
+    document.title =
+        title.map(|title| titles::without_shouting(&title, &titles::abbreviations(&document.pages)));
+    Ok(Scanned { document, scans })
 }

@@ -103,7 +103,7 @@ pub(super) fn read(source: &str, scope: Scope) -> Result<RawDocument, DocumentEr
         .into_iter()
         .map(|(section, reason, text)| hidden_text(section, &pages, reason, &text))
         .collect();
-    Ok(RawDocument { title, pages, warnings, hidden })
+    Ok(RawDocument { title, pages, warnings, hidden, ..RawDocument::default() })
 }
 
 fn hidden_text(section: u32, pages: &[RawPage], reason: HiddenReason, text: &str) -> HiddenText {

@@ -10,6 +10,7 @@ mod epub;
 mod error;
 mod error_pages;
 mod extract;
+mod finish;
 mod format;
 mod html;
 mod limits;
@@ -17,11 +18,14 @@ mod markdown;
 mod numerals;
 mod odf;
 mod office;
+mod page_list;
 mod pdf;
 mod pptx;
 mod raw;
+pub mod recognition;
 mod rtf;
 mod running_headers;
+mod scans;
 mod sections;
 mod sheets;
 mod sniff;
@@ -38,8 +42,9 @@ pub use self::{
     compressed::CompressedDocument,
     content::{Area, Document, HiddenReason, HiddenText, LineMark, LineRole, Page},
     error::DocumentError,
-    extract::extract,
+    extract::{extract, extract_for_recognition},
     format::Format,
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
     pdf::{PICTURE_PIXELS_MAX, PagePainter, PagePicture, PictureSize, RENDERER},
+    scans::Scans,
 };

@@ -1,6 +1,9 @@
 //! The result of a format's reader, before the steps that all formats share.
 
-use super::content::{HiddenText, LineMark, LineRole};
+use super::{
+    content::{HiddenText, LineMark, LineRole},
+    scans::Scans,
+};
 
 /// A document as its format's reader found it.
 #[derive(Debug, Default)]
@@ -10,6 +13,8 @@ pub(super) struct RawDocument {
     pub(super) warnings: Vec<String>,
     /// Text that no reader of the document sees.
     pub(super) hidden: Vec<HiddenText>,
+    /// The pages that only a program for OCR can read.
+    pub(super) scans: Scans,
 }
 
 /// A page or section, before its white space is normalised.

@@ -63,6 +63,8 @@ pub(super) struct IndexedPage {
     pub(super) continues: bool,
     /// The first sentence began on the page before.
     pub(super) is_continued: bool,
+    /// Its text was recognised in a picture of the page.
+    pub(super) is_recognised: bool,
     /// Read when the first claim cites the page.
     numbers: OnceLock<NumberSet>,
 }
@@ -87,6 +89,7 @@ impl IndexedPage {
             searched: SearchedText::new(page.number, page.text.clone()),
             continues: false,
             is_continued: false,
+            is_recognised: page.is_recognised,
             numbers: OnceLock::new(),
         }
     }

@@ -38,6 +38,7 @@ pub(super) fn look_up(
         }
         evidence.status = Some(status);
         evidence.page = page;
+        evidence.recognised = status.is_verified() && index.page(page).is_some_and(|page| page.is_recognised);
         (evidence.start, evidence.end, evidence.fragment) = (None, None, false);
         evidence.boxes.clear();
         if let Some(Slice { start, end, text, is_fragment, areas }) = slice {

@@ -14,6 +14,7 @@ struct Entry<'a> {
     page: u32,
     status: QuoteStatus,
     is_fragment: bool,
+    is_recognised: bool,
     /// Ids of the items that cite it.
     cited_by: Vec<&'a str>,
 }
@@ -62,6 +63,7 @@ impl<'a> Appendix<'a> {
                     page: evidence.page,
                     status,
                     is_fragment: evidence.fragment,
+                    is_recognised: evidence.recognised,
                     cited_by: vec![item],
                 }),
             }
@@ -154,6 +156,12 @@ impl<'a> Appendix<'a> {
                 (plural(self.absent, "quote"), if self.absent == 1 { "was" } else { "were" });
             out.push_str(&format!(" {quotes} that could not be found there {were} left out."));
         }
+        if self.entries.iter().any(|entry| entry.is_recognised) {
+            out.push_str(
+                " OCR, a program that recognises letters in pictures, read the pages of the quotes that say so; compare \
+                 their figures and names with the page.",
+            );
+        }
         out.push_str("\n\n");
         if self.entries.is_empty() {
             out.push_str("There is no usable quote.\n\n");
@@ -169,9 +177,10 @@ impl<'a> Appendix<'a> {
                 QuoteStatus::Verbatim | QuoteStatus::Hidden | QuoteStatus::Absent => "",
             };
             let part = if entry.is_fragment { "; part of a sentence" } else { "" };
+            let reader = if entry.is_recognised { "; read by OCR" } else { "" };
             let cited_by: Vec<String> = entry.cited_by.iter().map(|id| escape::inline(id)).collect();
             out.push_str(&format!(
-                "- **E{}** ({}): “{}” — cited by {}{part}{note}\n",
+                "- **E{}** ({}): “{}” — cited by {}{part}{reader}{note}\n",
                 at + 1,
                 self.format.place(entry.page),
                 escape::inline(unquoted(&entry.quote)),

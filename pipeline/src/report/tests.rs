@@ -168,6 +168,26 @@ fn quotes_have_the_labels_of_the_report() {
 }
 
 #[test]
+fn quotes_of_scanned_pages_say_so() {
+    let mut records = records(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]);
+    records[1].payload["trends"][0]["evidence"][1]["recognised"] = true.into();
+    let brand = brand(str::to_owned);
+    let markdown = render(&ReportInput {
+        run: &RunId::parse("run-1").unwrap(),
+        document_title: "reuse.pdf",
+        document_source: "reuse.pdf",
+        document_format: Format::Pdf,
+        page_count: 9,
+        document_warnings: &[],
+        brand: &brand,
+        records: &records,
+    })
+    .unwrap();
+    assert_eq!(markdown.matches("; read by OCR").count(), 1, "{markdown}");
+    assert!(markdown.contains("compare their figures and names with the page"), "{markdown}");
+}
+
+#[test]
 fn the_extractive_analyst_is_named_at_the_head() {
     let markdown = report(str::to_owned, EXTRACTIVE, [grounding(2, 1), grounding(2, 2)]);
     let head = markdown.split("## Opportunities").next().unwrap();

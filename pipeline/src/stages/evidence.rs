@@ -36,6 +36,10 @@ pub struct Evidence {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("readOnly" = true))]
     pub fragment: bool,
+    /// Whether the page's text was recognised in a picture of it (OCR), so that single letters may be wrong.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("readOnly" = true))]
+    pub recognised: bool,
     /// The places of the quote's lines on the page, where the format has places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("readOnly" = true))]

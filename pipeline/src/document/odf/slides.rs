@@ -74,7 +74,13 @@ pub(in crate::document) fn extract_slides(bytes: &[u8]) -> Result<RawDocument, D
     warnings.extend(deck.unread.warnings());
     let (hidden, warning) = deck.hidden.finish(deck.pages.len());
     warnings.extend(warning);
-    Ok(RawDocument { title: parts.title.clone().or(deck.title), pages: deck.pages, warnings, hidden })
+    Ok(RawDocument {
+        title: parts.title.clone().or(deck.title),
+        pages: deck.pages,
+        warnings,
+        hidden,
+        ..RawDocument::default()
+    })
 }
 
 impl Deck<'_> {

@@ -87,7 +87,13 @@ pub(in crate::document) fn extract_sheets(bytes: &[u8]) -> Result<RawDocument, D
     warnings.extend(reading.unread.warnings());
     let (hidden, warning) = reading.hidden.finish(reading.pages.len());
     warnings.extend(warning);
-    Ok(RawDocument { title: parts.title.clone(), pages: reading.pages, warnings, hidden })
+    Ok(RawDocument {
+        title: parts.title.clone(),
+        pages: reading.pages,
+        warnings,
+        hidden,
+        ..RawDocument::default()
+    })
 }
 
 impl Reading<'_> {

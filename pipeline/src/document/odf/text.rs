@@ -34,7 +34,7 @@ pub(in crate::document) fn extract_text(bytes: &[u8]) -> Result<RawDocument, Doc
     let hidden: HiddenTexts = reading.hidden;
     let (hidden, warning) = hidden.finish(pages.len());
     warnings.extend(warning);
-    Ok(RawDocument { title, pages, warnings, hidden })
+    Ok(RawDocument { title, pages, warnings, hidden, ..RawDocument::default() })
 }
 
 /// The texts of the page styles' headers, and of their footers.

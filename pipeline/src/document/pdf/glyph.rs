@@ -44,7 +44,7 @@ pub(super) struct GlyphPage {
     pub(super) unmapped: usize,
     /// The number of glyphs that are drawings without a name, whose characters no engine can know.
     pub(super) pictures: usize,
-    /// The largest share of the page that one image covers, 0 to 1.
+    /// The share of the page that images cover, 0 to 1. An area below two images counts twice.
     pub(super) image_share: f64,
     /// The page draws more glyphs than are kept.
     pub(super) overflowed: bool,

@@ -159,10 +159,10 @@ impl Sheet {
         actual::replace(actual, &mut self.page, &mut self.notes);
     }
 
-    /// Notes the share of the page that an image covers.
+    /// Notes the share of the page that an image covers. Some scanners divide a page into strips.
     pub(super) fn note_image(&mut self, share: f64) {
-        if share > self.page.image_share {
-            self.page.image_share = share.min(1.0);
+        if share > 0.0 {
+            self.page.image_share = (self.page.image_share + share).min(1.0);
         }
     }
 

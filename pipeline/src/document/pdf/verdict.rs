@@ -6,12 +6,16 @@ use super::glyph::GlyphPage;
 use crate::document::{
     content::{HiddenReason, HiddenText},
     error::DocumentError,
+    page_list::page_list,
     raw::{RawDocument, RawPage},
+    scans::Scans,
 };
 
 /// Below this readable share, or with fewer readable letters, the whole document counts as unreadable.
 const READABLE_MIN: f64 = 0.25;
 const READABLE_LETTERS_MIN: usize = 20;
+/// A page below this readable share is left to OCR, where there is one.
+const RECOGNISED_BELOW: f64 = 0.5;
 /// A page with more unreadable characters than this share is named in a warning.
 const UNREAD_SILENT_MAX: f64 = 0.01;
 /// A page with an image of at least this share of its area and fewer letters than `SCAN_LETTERS_MAX` is a scan.
@@ -27,6 +31,8 @@ pub(super) struct Verdict {
     unread: f64,
     letters: usize,
     scanned: Vec<usize>,
+    /// Pages of which less than half can be read.
+    hardly_read: Vec<usize>,
     partly_unread: Vec<usize>,
     pub(super) by_fallback: Vec<usize>,
     /// The number of comments beside the pages.
@@ -44,7 +50,9 @@ impl Verdict {
         if glyphs.image_share >= SCAN_IMAGE_SHARE && letters < SCAN_LETTERS_MAX && !page.is_recognised {
             self.scanned.push(number);
         }
-        if page.readable < 1.0 - UNREAD_SILENT_MAX {
+        if page.readable < RECOGNISED_BELOW && !self.scanned.ends_with(&[number]) {
+            self.hardly_read.push(number);
+        } else if page.readable < 1.0 - UNREAD_SILENT_MAX {
             self.partly_unread.push(number);
         }
         self.printed += glyphs.printed;
@@ -64,25 +72,25 @@ impl Verdict {
         }
     }
 
-    /// Refuses a document without text, and adds the warnings.
+    /// Refuses a document without text, adds the warnings, and names the pages that are left to OCR.
     pub(super) fn speak(mut self, document: &mut RawDocument) -> Result<(), DocumentError> {
         let is_invisible = self.printed == 0 && self.take_invisible_text(document);
         let unread = self.unread > (1.0 - READABLE_MIN) * self.printed as f64
             || (self.unread > 0.0
                 && self.letters < READABLE_LETTERS_MIN
                 && 2.0 * self.unread > self.printed as f64);
-        if self.printed > 0 && unread {
-            return Err(DocumentError::NoText(
-                "its fonts do not say which characters they show; export it again or run OCR on it"
-                    .to_owned(),
-            ));
-        }
-        if self.is_scan(document) {
-            return Err(DocumentError::NoText(
-                "its pages are scanned images without a text layer; run OCR on it first".to_owned(),
-            ));
-        }
+        let refusal = if self.printed > 0 && unread {
+            Some("its fonts do not say which characters they show")
+        } else {
+            self.is_scan(document).then_some("its pages are scanned images without a text layer")
+        };
+        document.scans = Scans {
+            pictures: numbers(&self.scanned),
+            unreadable: numbers(&self.hardly_read),
+            refusal: refusal.map(str::to_owned),
+        };
         if self.letters == 0
+            && document.scans.is_empty()
             && let Some(hidden) = self.hidden_warning()
         {
             return Err(DocumentError::NoText(format!(
@@ -95,12 +103,6 @@ impl Verdict {
             warnings.push(
                 "All text of the PDF is invisible; it was read as the recognised text of a scan.".to_owned(),
             );
-        }
-        if !self.scanned.is_empty() {
-            warnings.push(format!(
-                "{} looks scanned or is all image; what the image says was not read.",
-                page_list(&self.scanned)
-            ));
         }
         if !self.by_fallback.is_empty() {
             warnings.push(format!(
@@ -175,6 +177,10 @@ impl Verdict {
     }
 }
 
+fn numbers(pages: &[usize]) -> Vec<u32> {
+    pages.iter().filter_map(|page| u32::try_from(*page).ok()).collect()
+}
+
 const fn place(reason: HiddenReason) -> &'static str {
     match reason {
         HiddenReason::Marked => "marked as invisible",
@@ -196,30 +202,4 @@ fn is_scanner_mark(letters: &str) -> bool {
     ["scannedby", "scannedwith", "camscanner", "page", "seite", "anylinescanner"]
         .iter()
         .any(|mark| letters.starts_with(mark) && letters.len() < mark.len() + 20)
-}
-
-/// "Page 3", "Each of pages 3, 5 and 8", "Each of pages 3, 5, 8, 9, 10 and 12 more".
-fn page_list(numbers: &[usize]) -> String {
-    const NAMED_MAX: usize = 5;
-    let named: Vec<String> = numbers.iter().take(NAMED_MAX).map(ToString::to_string).collect();
-    match (numbers.len(), named.split_last()) {
-        (_, None) => String::new(),
-        (1, Some((only, _))) => format!("Page {only}"),
-        (count, Some((last, first))) if count <= NAMED_MAX => {
-            format!("Each of pages {} and {last}", first.join(", "))
-        }
-        (count, Some(_)) => format!("Each of pages {} and {} more", named.join(", "), count - NAMED_MAX),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lists_of_pages_stay_short() {
-        assert_eq!(page_list(&[3]), "Page 3");
-        assert_eq!(page_list(&[3, 5]), "Each of pages 3 and 5");
-        assert_eq!(page_list(&[1, 2, 3, 4, 5, 6, 7]), "Each of pages 1, 2, 3, 4, 5 and 2 more");
-    }
 }

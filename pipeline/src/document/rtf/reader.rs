@@ -295,6 +295,7 @@ impl<'b> Reader<'b> {
             pages: self.out.sections.pages(),
             warnings,
             hidden: self.out.hidden,
+            ..RawDocument::default()
         }
     }
 }

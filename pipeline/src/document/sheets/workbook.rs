@@ -71,7 +71,7 @@ pub(in crate::document) fn extract_workbook(bytes: &[u8]) -> Result<RawDocument,
     let title = package.title();
     let (hidden, warning) = hidden.finish(pages.len());
     package.warnings.extend(warning);
-    Ok(RawDocument { title, pages, warnings: package.warnings, hidden })
+    Ok(RawDocument { title, pages, warnings: package.warnings, hidden, ..RawDocument::default() })
 }
 
 /// The sheets in the order of their tabs, and whether dates count from 1904.

@@ -275,3 +275,25 @@ fn lines_give_their_areas() {
     let tops: Vec<i32> = found.areas.iter().map(|area| area.top).collect();
     assert_eq!((tops, found.areas[0].left, found.areas[0].right), (vec![22, 34], 10, 100));
 }
+
+#[test]
+fn quotes_of_recognised_pages_say_so() {
+    let mut document = document(&["The bar opened in May.", "The shop closed in June."]);
+    document.pages[1].is_recognised = true;
+    let evidence =
+        [("The bar opened in May.", 1), ("The shop closed in June.", 1), ("The shop never closed.", 2)];
+    let evidence = evidence.map(|(quote, page)| Evidence::cited(quote, page)).to_vec();
+    let inspiration = Inspiration {
+        id: "I1".into(),
+        title: String::new(),
+        summary: String::new(),
+        mechanism: String::new(),
+        key_elements: Vec::new(),
+        evidence,
+    };
+    let mut output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
+    let (mut grounding, mut warnings) = (StageGrounding::default(), Vec::new());
+    quotes::look_up(&mut output, &PageIndex::new(&document), &mut grounding, &mut warnings);
+    let marks: Vec<bool> = output.evidence_mut().iter().map(|evidence| evidence.recognised).collect();
+    assert_eq!(marks, [false, true, false], "the last one stands nowhere");
+}

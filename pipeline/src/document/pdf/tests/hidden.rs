@@ -161,3 +161,15 @@ fn a_document_without_seen_text_is_refused() {
     let draft = page(&format!("1 g {}", secret()));
     assert!(matches!(draft.read(), Err(DocumentError::NoText(reason)) if reason.contains("no text")));
 }
+
+#[test]
+fn pages_of_strips_are_left_to_ocr() {
+    let strips = |count: usize| -> String {
+        (0..count).map(|at| format!("q 600 0 0 100 0 {} cm /I Do Q ", 100 * at)).collect()
+    };
+    let scan = with_picture(page(&strips(8))).read().unwrap();
+    assert_eq!(scan.scans.pictures, [1]);
+    assert!(scan.scans.refusal.unwrap().contains("scanned images"));
+    let part = with_picture(beside(&strips(3))).read().unwrap();
+    assert!(part.scans.is_empty(), "a page with some pictures");
+}
