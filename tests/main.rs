@@ -33,6 +33,7 @@ mod queue;
 mod readers;
 mod reconcile;
 mod replicas;
+mod report_page;
 mod repository;
 mod rollback;
 mod run;

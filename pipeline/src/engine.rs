@@ -21,7 +21,7 @@ use crate::{
     grounding::{self, PageIndex},
     llm::LlmErrorCode,
     prior_outputs::PriorOutputs,
-    record::{RecordContext, StageMeta, StageRecord},
+    record::{BrandFacts, DocumentFacts, RecordContext, StageMeta, StageRecord},
     report::{self, ReportInput},
     run::{RunId, Stage},
     stages::{StageOutput, references},
@@ -209,6 +209,8 @@ impl Engine {
                 flags_revision,
                 warnings,
                 grounding,
+                document: (stage == Stage::InputProcessing).then(|| DocumentFacts::of(job.document)),
+                brand: (stage == Stage::BrandContextualization).then(|| BrandFacts::of(job.brand)),
             },
         )
         .map_err(|error| RunFailure::from_record(Some(stage), &error))
@@ -218,12 +220,8 @@ impl Engine {
 fn report(job: &Job<'_>, records: &[StageRecord]) -> Result<String, RunFailure> {
     report::render(&ReportInput {
         run: job.run,
-        document_title: job.document.title.as_deref().unwrap_or(&job.document.source_name),
-        document_source: &job.document.source_name,
-        document_format: job.document.format,
-        page_count: job.document.page_count,
-        document_warnings: &job.document.warnings,
-        brand: job.brand,
+        document: &DocumentFacts::of(job.document),
+        brand: &BrandFacts::of(job.brand),
         records,
     })
     .map_err(|error| RunFailure::from_record(None, &error))

@@ -1,6 +1,7 @@
 //! Stage records: the stored form of a stage, its canonical form and its digests.
 
 mod clean;
+mod facts;
 mod provenance;
 
 use chrono::SubsecRound as _;
@@ -10,7 +11,10 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use self::clean::Cleaned;
-pub use self::provenance::Provenance;
+pub use self::{
+    facts::{BrandFacts, DocumentFacts},
+    provenance::Provenance,
+};
 use crate::{
     clock::Timestamp,
     grounding::StageGrounding,
@@ -81,6 +85,12 @@ pub struct StageMeta {
     /// Warnings for the reader, in sentences.
     pub warnings: Vec<String>,
     pub grounding: StageGrounding,
+    /// The document, in the record of stage 1. Records of earlier releases lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<DocumentFacts>,
+    /// The brand, in the record of stage 4. Records of earlier releases lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brand: Option<BrandFacts>,
     /// SHA-256 (hex) of the payload's RFC 8785 form, without `meta`: equal for equal work.
     pub payload_sha256: String,
 }
@@ -131,6 +141,10 @@ pub struct RecordContext {
     pub flags_revision: u64,
     pub warnings: Vec<String>,
     pub grounding: StageGrounding,
+    /// For the record of stage 1.
+    pub document: Option<DocumentFacts>,
+    /// For the record of stage 4.
+    pub brand: Option<BrandFacts>,
 }
 
 /// Why a value has no canonical form or is not a record.
@@ -178,7 +192,18 @@ impl StageRecord {
         };
         let provider = text(&provenance.provider);
         let model = text(&provenance.model);
-        let mut warnings: Vec<String> = context.warnings.iter().map(text).collect();
+        let mut warnings: Vec<String> = context.warnings.iter().map(&mut text).collect();
+        let document = context.document.map(|facts| DocumentFacts {
+            source: text(&facts.source),
+            title: facts.title.as_ref().map(&mut text),
+            warnings: facts.warnings.iter().map(&mut text).collect(),
+            ..facts
+        });
+        let brand = context.brand.map(|facts| BrandFacts {
+            name: text(&facts.name),
+            country: text(&facts.country),
+            industry: text(&facts.industry),
+        });
         warnings.extend(cleaned.warnings());
         let meta = StageMeta {
             stage: output.stage(),
@@ -196,6 +221,8 @@ impl StageRecord {
             flags_revision: context.flags_revision,
             warnings,
             grounding: context.grounding,
+            document,
+            brand,
             payload_sha256,
         };
         Ok(Self { meta, payload, meta_as_read: None })

@@ -168,6 +168,8 @@ pub fn context(at: Timestamp) -> RecordContext {
         flags_revision: 0,
         warnings: Vec::new(),
         grounding: StageGrounding::default(),
+        document: None,
+        brand: None,
     }
 }
 

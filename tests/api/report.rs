@@ -31,9 +31,11 @@ async fn a_complete_run_serves_markdown_and_html() {
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
         let html = page.body.as_str().unwrap();
         assert!(
-            html.starts_with("<!doctype html>") && html.contains("<h1>Opportunities for Decathlon"),
+            html.starts_with("<!DOCTYPE html>") && html.contains("<h1>Opportunities for <bdi>Decathlon"),
             "{html}"
         );
+        // It is made of the records: the Markdown has no such picture.
+        assert!(html.contains("<svg role=\"img\"") && html.contains("href=\"#E1\""), "{html}");
         assert!(!html.contains("<script") && !html.contains("onerror"), "{html}");
         assert_eq!(
             service.ask("GET", PATH, "application/json").await.unwrap().code(),

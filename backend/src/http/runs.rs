@@ -6,6 +6,7 @@ mod document_headers;
 mod events;
 mod evidence_page;
 mod list;
+mod markdown_page;
 mod pages;
 mod path;
 mod report;
@@ -87,7 +88,7 @@ pub(super) async fn report(
 ) -> Response {
     let answer = async {
         let view = state.runs.view_with_document(&parse(run_id)?).await?;
-        report::answer(view, &headers)
+        report::answer(view, &headers).await
     };
     let mut response = answer.await.unwrap_or_else(Problem::into_response);
     // Another client may request another form, or get another answer.

@@ -3,7 +3,7 @@
 use pipeline::{
     document::{DocumentError, Format, RENDERER},
     record::StageRecord,
-    report::{ReportQuote, quotes},
+    report::{ReportInput, ReportQuote, quotes},
     run::RunId,
 };
 use serde_json::Value;
@@ -154,5 +154,6 @@ pub fn quote_of(view: &RunView, label: &str) -> Option<ReportQuote> {
     // A record of another release that this one cannot read has no quotes for it.
     let records: Vec<StageRecord> =
         outputs.filter_map(|output| serde_json::from_value(Value::Object(output)).ok()).collect();
-    quotes(&records).ok()?.into_iter().find(|quote| quote.label == label)
+    let input = ReportInput::of_records(&view.run_id, &records)?;
+    quotes(&input).ok()?.into_iter().find(|quote| quote.label == label)
 }

@@ -56,6 +56,8 @@ pub struct RunView {
     pub generation: i32,
     /// None for a row that nobody submitted to `/run`.
     pub document_name: Option<String>,
+    /// The document's address, as the request named it. It may hold a secret, so no body shows it.
+    pub document_url: Option<String>,
     /// US dollars for all answers, including those that never became a stage.
     pub cost_usd: f64,
     /// The share of quotes that were found in the document. None before there are quotes.
@@ -209,8 +211,11 @@ impl Runs {
                 },
             })
             .collect();
-        let (brand_id, document_name) =
-            snapshot.request.map(|request| (request.brand_id, request.source)).unzip();
+        let (mut brand_id, mut document_name, mut document_url) = (None, None, None);
+        if let Some(request) = snapshot.request {
+            (brand_id, document_name) = (Some(request.brand_id), Some(request.source));
+            document_url = request.document_url;
+        }
         RunView {
             run_id: snapshot.id,
             status: snapshot.status,
@@ -229,6 +234,7 @@ impl Runs {
             report: snapshot.report,
             generation: snapshot.generation,
             document_name,
+            document_url,
             cost_usd,
             grounding: run_share(&grounding),
             kept_until: None,

@@ -467,6 +467,12 @@ export interface components {
             status: components["schemas"]["StageWord"];
             stored_in: components["schemas"]["Place"][];
         };
+        /** @description The brand of a run. The record of stage 4 holds it. */
+        BrandFacts: {
+            country: string;
+            industry: string;
+            name: string;
+        };
         BrandId: string;
         /** @description A brand, as its profile describes it. All lists keep the profile's order. */
         BrandProfile: {
@@ -553,6 +559,18 @@ export interface components {
         DegradedReason: ("database" | "files") | "effective_mode" | "conflicts" | "flags" | "unsynced_age" | "reconciliation_failing";
         /** @enum {string} */
         Direction: "EMERGING" | "GROWING" | "STABLE" | "DECLINING";
+        /** @description The document of a run. The record of stage 1 holds it. */
+        DocumentFacts: {
+            format: components["schemas"]["Format"];
+            /** Format: uint */
+            page_count: number;
+            /** @description Its origin, for people: a file name or the last part of an address. */
+            source: string;
+            /** @description From the document's metadata or first heading. */
+            title?: string | null;
+            /** @description The warnings of the extraction, in sentences. */
+            warnings?: string[];
+        };
         /** @description Whether stored data survives the container. */
         Durability: "durable" | "ephemeral";
         /** @description The runs of a disk of which the database lacks something. */
@@ -587,6 +605,8 @@ export interface components {
             end?: number | null;
             /** @description Whether the quote begins or ends inside a sentence. */
             fragment?: boolean;
+            /** @description The name that the document itself gives the page: a sheet, a chapter, a printed page number such as `iv`. */
+            label?: string | null;
             /**
              * Format: uint32
              * @description The page's number, from 1.
@@ -618,6 +638,11 @@ export interface components {
         FileAcceptance: "shared_store" | "volume" | "single_replica" | "registry" | "development" | "overlap" | "never_looked" | "other_replicas" | "several_replicas" | "web_role" | "stopping";
         /** @description The location of files. */
         FileStorage: "local" | "volume" | "bucket" | "ephemeral";
+        /**
+         * @description The format of a document, by its content and not by its name.
+         * @enum {string}
+         */
+        Format: "pdf" | "docx" | "pptx" | "xlsx" | "odt" | "odp" | "ods" | "csv" | "rtf" | "html" | "mhtml" | "epub" | "eml" | "markdown" | "text";
         /** @description What stage 3 answers. */
         GeneralTranslation: {
             lessons: components["schemas"]["Lesson"][];
@@ -1209,6 +1234,10 @@ export interface components {
              * @description Requests it took, at least 1.
              */
             attempts: number;
+            /** @description The brand, in the record of stage 4. Records of earlier releases lack it. */
+            brand?: components["schemas"]["BrandFacts"] | null;
+            /** @description The document, in the record of stage 1. Records of earlier releases lack it. */
+            document?: components["schemas"]["DocumentFacts"] | null;
             /** Format: date-time */
             finished_at: string;
             /**

@@ -1,9 +1,10 @@
 //! The format of a document, and how its parts are cited.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The format of a document, by its content and not by its name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     Pdf,
@@ -46,6 +47,18 @@ impl Format {
         match self {
             Self::Pdf => format!("p. {page}"),
             _ => format!("{} {page}", self.unit()),
+        }
+    }
+
+    /// The place of a page in a citation for people, with the name that the document itself gives the page:
+    /// `p. iv`, `sheet Sales`, `chapter 3 “Refill”`.
+    #[must_use]
+    pub fn cited_place(self, page: u32, label: Option<&str>) -> String {
+        match (self, label) {
+            (_, None) => self.place(page),
+            (Self::Pdf, Some(label)) => format!("p. {label}"),
+            (Self::Xlsx | Self::Ods | Self::Csv, Some(label)) => format!("{} {label}", self.unit()),
+            (_, Some(label)) => format!("{} “{label}”", self.place(page)),
         }
     }
 

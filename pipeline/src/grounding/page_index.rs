@@ -20,6 +20,9 @@ const HIDDEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// huge sheets have as much.
 const NUMBERS_BYTES_MAX: usize = 1024 * 1024;
 
+/// The longest name of a page that evidence keeps. A chapter's heading may be a whole paragraph.
+const LABEL_CHARS_MAX: usize = 120;
+
 /// A document's pages, prepared once for looking up many quotes.
 #[derive(Debug)]
 pub struct PageIndex {
@@ -57,14 +60,16 @@ pub(super) struct Joint {
 pub(super) struct IndexedPage {
     pub(super) searched: SearchedText,
     pub(super) lines: PageLines,
+    /// The name that the document gives the page.
+    pub(super) label: Option<String>,
+    /// Whether the text was recognised in a picture of the page.
+    pub(super) is_recognised: bool,
     /// The text without running headers and footers at its beginning and end.
     pub(super) body: Range<usize>,
     /// The last sentence goes on on the next page.
     pub(super) continues: bool,
     /// The first sentence began on the page before.
     pub(super) is_continued: bool,
-    /// Its text was recognised in a picture of the page.
-    pub(super) is_recognised: bool,
     /// Read when the first claim cites the page.
     numbers: OnceLock<NumberSet>,
 }
@@ -86,10 +91,11 @@ impl IndexedPage {
         Self {
             body: lines.body(&page.text),
             lines,
+            label: page.label.as_deref().map(beginning),
+            is_recognised: page.is_recognised,
             searched: SearchedText::new(page.number, page.text.clone()),
             continues: false,
             is_continued: false,
-            is_recognised: page.is_recognised,
             numbers: OnceLock::new(),
         }
     }
@@ -181,6 +187,11 @@ impl PageIndex {
         };
         Some(SearchedText { number: cited, joint: Some(joint), skeleton, text })
     }
+}
+
+/// A page's name, as long as a citation of it may be.
+fn beginning(label: &str) -> String {
+    label.chars().take(LABEL_CHARS_MAX).collect()
 }
 
 /// The last [`JOINT_BYTES`] of a page, from the start of a word.

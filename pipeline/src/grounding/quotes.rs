@@ -41,6 +41,9 @@ pub(super) fn look_up(
         evidence.recognised = status.is_verified() && index.page(page).is_some_and(|page| page.is_recognised);
         (evidence.start, evidence.end, evidence.fragment) = (None, None, false);
         evidence.boxes.clear();
+        let source = status.is_verified().then(|| index.page(page)).flatten();
+        evidence.label = source.and_then(|page| page.label.clone());
+        evidence.recognised = source.is_some_and(|page| page.is_recognised);
         if let Some(Slice { start, end, text, is_fragment, areas }) = slice {
             evidence.quote = text;
             (evidence.start, evidence.end, evidence.fragment) = (Some(start), Some(end), is_fragment);

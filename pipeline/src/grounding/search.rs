@@ -49,6 +49,11 @@ pub(super) fn locate(index: &PageIndex, cited: &[Cited<'_>]) -> Vec<Finding> {
         .collect()
 }
 
+/// Looks one text up exactly, from this page on.
+pub(super) fn exactly(index: &PageIndex, text: &str, page: u32) -> Option<Finding> {
+    exact(index, &Needle::new(text, page))
+}
+
 /// Searches the cited page, then its borders, then the other pages. The nearest page wins.
 fn exact(index: &PageIndex, needle: &Needle) -> Option<Finding> {
     if !needle.skeleton.text.chars().any(char::is_alphanumeric) {

@@ -192,7 +192,7 @@ fn inspiration(summary: &str, evidence: &[(&str, u32)]) -> Inspiration {
     }
 }
 
-fn brand() -> BrandProfile {
+pub(super) fn brand() -> BrandProfile {
     BrandProfile::from_yaml(
         BrandId::parse("acme").unwrap(),
         "brand_name: Acme\ncountry: Norway\nindustry: Food\npositioning: In 42 towns\n\

@@ -1,19 +1,25 @@
 //! The material of a report.
 
-use crate::{brand::BrandProfile, document::Format, record::StageRecord, run::RunId};
+use crate::{
+    record::{BrandFacts, DocumentFacts, StageRecord},
+    run::RunId,
+};
 
 /// The material of a report.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportInput<'a> {
     pub run: &'a RunId,
-    /// The document's title, or its source name.
-    pub document_title: &'a str,
-    pub document_source: &'a str,
-    pub document_format: Format,
-    pub page_count: usize,
-    /// The warnings of the extraction.
-    pub document_warnings: &'a [String],
-    pub brand: &'a BrandProfile,
+    pub document: &'a DocumentFacts,
+    pub brand: &'a BrandFacts,
     /// The records of stages 1 to 4, in order.
     pub records: &'a [StageRecord],
+}
+
+impl<'a> ReportInput<'a> {
+    /// The material that the records of a run hold themselves. None if they are of an earlier release, or not all there.
+    #[must_use]
+    pub fn of_records(run: &'a RunId, records: &'a [StageRecord]) -> Option<Self> {
+        let [first, _, _, last] = records else { return None };
+        Some(Self { run, document: first.meta.document.as_ref()?, brand: last.meta.brand.as_ref()?, records })
+    }
 }

@@ -6,21 +6,26 @@
 
 mod escape;
 mod evidence;
+mod figures;
 mod input;
+mod notes;
 mod opening;
+pub mod page;
 mod provenance;
+mod quote_list;
 mod quotes;
 mod sections;
 #[cfg(test)]
 mod tests;
 mod wording;
+mod words;
 
-use self::evidence::Appendix;
 pub use self::{
     escape::{inline, line, plain},
     input::ReportInput,
     quotes::{ReportQuote, quotes},
 };
+use self::{evidence::Appendix, quote_list::Quotes};
 use crate::{record::RecordError, stages::Outputs};
 
 /// Writes the report. Equal input gives equal text.
@@ -33,9 +38,9 @@ pub fn render(input: &ReportInput<'_>) -> Result<String, RecordError> {
     for record in input.records {
         outputs.insert(record.output()?);
     }
-    let appendix = Appendix::new(&outputs, input);
+    let appendix = Appendix(Quotes::new(&outputs, input));
     let mut out = String::new();
-    out.push_str(&format!("# Opportunities for {}\n\n", inline(&input.brand.brand_name)));
+    out.push_str(&format!("# Opportunities for {}\n\n", inline(&input.brand.name)));
     opening::notes(&mut out, input);
     opening::summary(&mut out, input, &outputs, &appendix);
     sections::render(&mut out, &outputs, input.brand, &appendix);

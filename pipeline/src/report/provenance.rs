@@ -2,13 +2,8 @@
 
 use super::{
     escape::inline,
+    figures::{Total, cost, duration, elapsed_millis, found, tokens},
     input::ReportInput,
-    wording::{percent, plural},
-};
-use crate::{
-    grounding::{StageGrounding, run_share},
-    llm::Usage,
-    record::StageMeta,
 };
 
 pub(super) fn render(out: &mut String, input: &ReportInput<'_>) {
@@ -17,14 +12,8 @@ pub(super) fn render(out: &mut String, input: &ReportInput<'_>) {
         "| Stage | Answered by | Model | Tokens in / out | Cost | Time | Requests | Citations found |\n",
     );
     out.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
-    let mut usage = Usage::default();
-    let mut millis = 0;
-    let mut attempts = 0;
     for record in input.records {
         let meta = &record.meta;
-        usage += meta.usage;
-        millis += elapsed_millis(meta);
-        attempts += meta.attempts;
         out.push_str(&format!(
             "| {} {} | {} | {} | {} | {} | {} | {} | {} |\n",
             meta.stage.number(),
@@ -38,20 +27,14 @@ pub(super) fn render(out: &mut String, input: &ReportInput<'_>) {
             found(&meta.grounding, meta.grounding.share)
         ));
     }
-    let groundings: Vec<StageGrounding> =
-        input.records.iter().map(|record| record.meta.grounding.clone()).collect();
-    let total = groundings.iter().fold(StageGrounding::default(), |mut total, stage| {
-        total.quotes += stage.quotes;
-        total.verbatim += stage.verified();
-        total.unsupported_numbers += stage.unsupported_numbers;
-        total
-    });
+    let total = Total::of(input.records);
     out.push_str(&format!(
-        "| **Total** | | | {} | {} | {} | {attempts} | {} |\n\n",
-        tokens(&usage),
-        cost(&usage),
-        duration(millis),
-        found(&total, run_share(&groundings))
+        "| **Total** | | | {} | {} | {} | {} | {} |\n\n",
+        tokens(&total.usage),
+        cost(&total.usage),
+        duration(total.millis),
+        total.attempts,
+        found(&total.grounding, total.share)
     ));
     out.push_str(&format!("Run {}.\n\n", inline(input.run.as_str())));
     warnings(out, input);
@@ -59,7 +42,7 @@ pub(super) fn render(out: &mut String, input: &ReportInput<'_>) {
 
 fn warnings(out: &mut String, input: &ReportInput<'_>) {
     out.push_str("### Warnings\n\n");
-    let document = input.document_warnings.iter().map(|warning| ("Document".to_owned(), warning));
+    let document = input.document.warnings.iter().map(|warning| ("Document".to_owned(), warning));
     let stages = input.records.iter().flat_map(|record| {
         let stage = format!("Stage {}", record.meta.stage.number());
         record.meta.warnings.iter().map(move |warning| (stage.clone(), warning))
@@ -71,91 +54,5 @@ fn warnings(out: &mut String, input: &ReportInput<'_>) {
     }
     if !any {
         out.push_str("None.\n");
-    }
-}
-
-fn elapsed_millis(meta: &StageMeta) -> u64 {
-    u64::try_from((meta.finished_at - meta.started_at).num_milliseconds()).unwrap_or(0)
-}
-
-fn found(grounding: &StageGrounding, share: Option<f64>) -> String {
-    let mut text = match share {
-        Some(share) => format!("{} of {} ({})", grounding.verified(), grounding.quotes, percent(share)),
-        None => "–".to_owned(),
-    };
-    if grounding.unsupported_numbers > 0 {
-        let numbers = plural(grounding.unsupported_numbers as usize, "unsupported number");
-        text.push_str(&format!("; {numbers}"));
-    }
-    text
-}
-
-fn tokens(usage: &Usage) -> String {
-    if usage.prompt_tokens == 0 && usage.completion_tokens == 0 {
-        return "–".to_owned();
-    }
-    format!("{} / {}", grouped(usage.prompt_tokens), grouped(usage.completion_tokens))
-}
-
-fn cost(usage: &Usage) -> String {
-    let is_blank = usage.prompt_tokens == 0 && usage.completion_tokens == 0 && usage.cost_usd == 0.0;
-    match usage {
-        Usage { cost_is_unknown: true, cost_usd: 0.0, .. } => "unknown".to_owned(),
-        Usage { cost_is_unknown: true, .. } => format!("more than US${:.4}", usage.cost_usd),
-        Usage { cost_is_estimated: true, .. } => format!("about US${:.4}", usage.cost_usd),
-        _ if is_blank => "–".to_owned(),
-        _ => format!("US${:.4}", usage.cost_usd),
-    }
-}
-
-/// `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// `340 ms`, `8.2 s`, `1 min 12 s`, `2 h 3 min`.
-fn duration(millis: u64) -> String {
-    let seconds = millis / 1_000;
-    match seconds {
-        0 => format!("{millis} ms"),
-        1..60 => format!("{seconds}.{} s", millis % 1_000 / 100),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_read_well() {
-        for (millis, text) in [
-            (0, "0 ms"),
-            (340, "340 ms"),
-            (1_000, "1.0 s"),
-            (8_290, "8.2 s"),
-            (59_999, "59.9 s"),
-            (72_000, "1 min 12 s"),
-            (7_380_000, "2 h 3 min"),
-        ] {
-            assert_eq!(duration(millis), text);
-        }
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1,234,567");
-        let usage = Usage { prompt_tokens: 1, cost_usd: 0.012_34, ..Usage::default() };
-        assert_eq!(cost(&usage), "US$0.0123");
-        assert_eq!(cost(&Usage::default()), "–");
-        assert_eq!(cost(&Usage { cost_is_estimated: true, ..usage }), "about US$0.0123");
-        assert_eq!(cost(&Usage { cost_is_unknown: true, ..usage }), "more than US$0.0123");
-        assert_eq!(cost(&Usage { cost_is_unknown: true, ..Usage::default() }), "unknown");
     }
 }

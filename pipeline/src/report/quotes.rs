@@ -1,21 +1,30 @@
 //! The report's quotes by their labels, for whoever shows one of them beside its page.
 
+use super::{
+    input::ReportInput,
+    quote_list::{Quote, Quotes},
+    wording::status_note,
+};
 use crate::{
-    grounding::collapsed,
-    record::{RecordError, StageRecord},
-    stages::{Evidence, Outputs, QuoteArea, QuoteStatus},
+    record::RecordError,
+    stages::{Outputs, QuoteArea},
 };
 
 /// A quote as the report lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ReportQuote {
     /// `E1`, `E2`, … in the order in which the report lists them.
     pub label: String,
     pub quote: String,
     /// The page's number, from 1.
     pub page: u32,
-    pub status: QuoteStatus,
+    /// The page as the report cites it, such as `p. 3` or `slide 4`.
+    pub place: String,
+    /// How the quote was found, if that needs words.
+    pub note: Option<String>,
     pub is_fragment: bool,
+    /// Whether OCR read the page.
+    pub is_recognised: bool,
     /// The places of its lines on the page, in points. Empty where the format has no places.
     pub boxes: Vec<QuoteArea>,
 }
@@ -25,62 +34,21 @@ pub struct ReportQuote {
 /// # Errors
 ///
 /// [`RecordError::Shape`] if a record's payload does not have the form of its stage's answer.
-pub fn quotes(records: &[StageRecord]) -> Result<Vec<ReportQuote>, RecordError> {
+pub fn quotes(input: &ReportInput<'_>) -> Result<Vec<ReportQuote>, RecordError> {
     let mut outputs = Outputs::default();
-    for record in records {
+    for record in input.records {
         outputs.insert(record.output()?);
     }
-    let of_inspirations = outputs.inspirations().iter().flat_map(|item| &item.evidence);
-    let of_trends = outputs.trends().iter().flat_map(|item| &item.evidence);
-    let mut quotes: Vec<ReportQuote> = Vec::new();
-    for evidence in of_inspirations.chain(of_trends) {
-        let Evidence { page, boxes, .. } = evidence;
-        let Some(status) = evidence.status.filter(|status| status.is_verified()) else { continue };
-        let quote = collapsed(&evidence.quote);
-        if quotes.iter().any(|known| known.page == *page && known.quote == quote) {
-            continue;
-        }
-        quotes.push(ReportQuote {
-            label: format!("E{}", quotes.len() + 1),
-            quote,
-            page: *page,
-            status,
-            is_fragment: evidence.fragment,
-            boxes: boxes.clone(),
-        });
-    }
-    Ok(quotes)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::{
-        run::Stage,
-        stages::StageOutput,
-        testing::{context, provenance},
+    let listed = Quotes::new(&outputs, input);
+    let as_shown = |(at, quote): (usize, &Quote<'_>)| ReportQuote {
+        label: format!("E{}", at + 1),
+        quote: quote.text.clone(),
+        page: quote.evidence.page,
+        place: listed.place(quote.evidence),
+        note: status_note(quote.status, listed.format()),
+        is_fragment: quote.evidence.fragment,
+        is_recognised: quote.evidence.recognised,
+        boxes: quote.evidence.boxes.clone(),
     };
-
-    #[test]
-    fn labels_skip_what_the_report_leaves_out() {
-        let item =
-            |quote: &str, page: u32, status: &str| json!({"quote": quote, "page": page, "status": status});
-        let payload = json!({"inspirations": [
-            {"id": "I1", "title": "a", "summary": "b", "mechanism": "c", "key_elements": ["d"], "evidence": [
-                item("Kept  words", 3, "verbatim"), item("invented", 3, "absent"), item("unseen", 3, "hidden"),
-            ]},
-            {"id": "I2", "title": "a", "summary": "b", "mechanism": "c", "key_elements": ["d"], "evidence": [
-                item("Kept words", 3, "near"), item("Kept words", 4, "wrong_page"),
-            ]},
-        ]});
-        let output = StageOutput::from_json(Stage::InputProcessing, payload).unwrap();
-        let at = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-        let record = StageRecord::new(&output, &provenance(), context(at)).unwrap();
-        let quotes = quotes(&[record]).unwrap();
-        let listed: Vec<_> = quotes.iter().map(|quote| (quote.label.as_str(), quote.page)).collect();
-        assert_eq!(listed, [("E1", 3), ("E2", 4)]);
-        assert_eq!(quotes[0].quote, "Kept words");
-    }
+    Ok(listed.list().iter().enumerate().map(as_shown).collect())
 }

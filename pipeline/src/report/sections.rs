@@ -3,21 +3,19 @@
 use super::{
     escape::{inline, line},
     evidence::Appendix,
+    words::{category, direction, effort, field_name, horizon, strength},
 };
 use crate::{
-    brand::BrandProfile,
-    stages::{
-        Category, Direction, Effort, Horizon, Inspiration, Lesson, Opportunity, Outputs, ProfileField,
-        Strength, Trend,
-    },
+    record::BrandFacts,
+    stages::{Inspiration, Lesson, Opportunity, Outputs, Trend},
 };
 
-pub(super) fn render(out: &mut String, outputs: &Outputs, brand: &BrandProfile, evidence: &Appendix<'_>) {
+pub(super) fn render(out: &mut String, outputs: &Outputs, brand: &BrandFacts, evidence: &Appendix<'_>) {
     section(out, "Opportunities", outputs.opportunities(), |out, item| {
         opportunity(out, item, brand, evidence);
     });
     if let Some(context) = &outputs.context {
-        out.push_str(&format!("### What about {} mattered\n\n", inline(&brand.brand_name)));
+        out.push_str(&format!("### What about {} mattered\n\n", inline(&brand.name)));
         paragraph(out, &context.brand_context, &evidence.support("brand_context", "text"));
     }
     section(out, "Lessons", outputs.lessons(), |out, item| lesson(out, item, evidence));
@@ -37,15 +35,11 @@ fn section<T>(out: &mut String, title: &str, items: &[T], mut write: impl FnMut(
     }
 }
 
-fn opportunity(out: &mut String, item: &Opportunity, brand: &BrandProfile, evidence: &Appendix<'_>) {
+fn opportunity(out: &mut String, item: &Opportunity, brand: &BrandFacts, evidence: &Appendix<'_>) {
     heading(out, &item.id, &item.title);
     let claim = |field: &str, text: &str| format!("{}{}", inline(text), evidence.support(&item.id, field));
     paragraph(out, &item.pitch, &evidence.support(&item.id, "pitch"));
-    bullet(
-        out,
-        &format!("Why {}", inline(&brand.brand_name)),
-        &claim("why_this_brand", &item.why_this_brand),
-    );
+    bullet(out, &format!("Why {}", inline(&brand.name)), &claim("why_this_brand", &item.why_this_brand));
     let links: Vec<String> = item
         .profile_links
         .iter()
@@ -147,56 +141,4 @@ fn join(texts: &[String], separator: &str) -> String {
 
 fn or_nothing(text: &str) -> String {
     if text.is_empty() { "none".to_owned() } else { text.to_owned() }
-}
-
-const fn field_name(field: ProfileField) -> &'static str {
-    match field {
-        ProfileField::ProductPortfolio => "product portfolio",
-        ProfileField::TargetCustomers => "target customers",
-        ProfileField::RecentInnovations => "recent innovations",
-        ProfileField::StrategicPriorities => "strategic priorities",
-        ProfileField::BrandValues => "brand values",
-    }
-}
-
-const fn effort(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-    }
-}
-
-const fn horizon(horizon: Horizon) -> &'static str {
-    match horizon {
-        Horizon::Now => "now (within six months)",
-        Horizon::Next => "next (within six to eighteen months)",
-        Horizon::Later => "later (beyond eighteen months)",
-    }
-}
-
-const fn category(category: Category) -> &'static str {
-    match category {
-        Category::Behavioral => "Behavioural",
-        Category::Technological => "Technological",
-        Category::Cultural => "Cultural",
-        Category::Economic => "Economic",
-    }
-}
-
-const fn direction(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Emerging => "emerging",
-        Direction::Growing => "growing",
-        Direction::Stable => "stable",
-        Direction::Declining => "declining",
-    }
-}
-
-const fn strength(strength: Strength) -> &'static str {
-    match strength {
-        Strength::High => "high",
-        Strength::Medium => "medium",
-        Strength::Low => "low",
-    }
 }

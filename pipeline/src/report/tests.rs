@@ -2,13 +2,12 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use serde_json::{Value, json};
 
-use super::{opening::EXTRACTIVE, wording::percent, *};
+use super::{notes::EXTRACTIVE, wording::percent, *};
 use crate::{
-    brand::{BrandId, BrandProfile},
     document::Format,
     grounding::StageGrounding,
     llm::Usage,
-    record::{Provenance, RecordContext, StageRecord},
+    record::{BrandFacts, DocumentFacts, Provenance, RecordContext, StageRecord},
     run::{RunId, Stage},
     stages::StageOutput,
     testing::{context, provenance},
@@ -83,7 +82,7 @@ fn record(
     .unwrap()
 }
 
-fn grounding(quotes: u32, verbatim: u32) -> StageGrounding {
+pub(super) fn grounding(quotes: u32, verbatim: u32) -> StageGrounding {
     StageGrounding {
         quotes,
         verbatim,
@@ -97,7 +96,7 @@ fn share_of(verbatim: u32, quotes: u32) -> f64 {
     if quotes == 0 { 0.0 } else { f64::from(verbatim) / f64::from(quotes) }
 }
 
-fn records(
+pub(super) fn records(
     text: impl Fn(&str) -> String,
     provider: &str,
     groundings: [StageGrounding; 2],
@@ -120,18 +119,18 @@ fn records(
         .collect()
 }
 
-fn brand(text: impl Fn(&str) -> String) -> BrandProfile {
-    let mut brand = BrandProfile::from_yaml(
-        BrandId::parse("acme").unwrap(),
-        "brand_name: Acme\ncountry: Canada\nindustry: Food\npositioning: Dairy\n\
-         product_portfolio: [Milk, B, C]\ntarget_customers: [A, B]\nrecent_innovations: [A, B]\n\
-         strategic_priorities: [A, B, C]\nbrand_values: [A, B, C]\n",
-        None,
-    )
-    .unwrap();
-    brand.brand_name = text(&brand.brand_name);
-    brand.country = text(&brand.country);
-    brand
+pub(super) fn brand(text: impl Fn(&str) -> String) -> BrandFacts {
+    BrandFacts { name: text("Acme"), country: text("Canada"), industry: "Food".to_owned() }
+}
+
+pub(super) fn document(text: impl Fn(&str) -> String) -> DocumentFacts {
+    DocumentFacts {
+        source: text("reuse.pdf"),
+        title: Some(text("Reuse report")),
+        format: Format::Pdf,
+        page_count: 12,
+        warnings: vec![text("Page 2 is hardly readable.")],
+    }
 }
 
 fn report(text: impl Fn(&str) -> String + Copy, provider: &str, groundings: [StageGrounding; 2]) -> String {
@@ -139,11 +138,7 @@ fn report(text: impl Fn(&str) -> String + Copy, provider: &str, groundings: [Sta
     let brand = brand(text);
     render(&ReportInput {
         run: &RunId::parse("run-1").unwrap(),
-        document_title: &text("Reuse report"),
-        document_source: &text("reuse.pdf"),
-        document_format: Format::Pdf,
-        page_count: 12,
-        document_warnings: &[text("Page 2 is hardly readable.")],
+        document: &document(text),
         brand: &brand,
         records: &records,
     })
@@ -160,31 +155,14 @@ fn the_report_of_a_small_run() {
 fn quotes_have_the_labels_of_the_report() {
     let groundings = || [grounding(2, 1), grounding(2, 2)];
     let markdown = report(str::to_owned, "maker", groundings());
-    let quotes = quotes(&records(str::to_owned, "maker", groundings())).unwrap();
+    let (records, brand) = (records(str::to_owned, "maker", groundings()), brand(str::to_owned));
+    let document = &document(str::to_owned);
+    let run = &RunId::parse("run-1").unwrap();
+    let quotes = quotes(&ReportInput { run, document, brand: &brand, records: &records }).unwrap();
     assert_eq!(quotes.len(), 2);
     for ReportQuote { label, page, quote, .. } in quotes {
         assert!(markdown.contains(&format!("- **{label}** (p. {page}): “{quote}”")), "{label}: {markdown}");
     }
-}
-
-#[test]
-fn quotes_of_scanned_pages_say_so() {
-    let mut records = records(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]);
-    records[1].payload["trends"][0]["evidence"][1]["recognised"] = true.into();
-    let brand = brand(str::to_owned);
-    let markdown = render(&ReportInput {
-        run: &RunId::parse("run-1").unwrap(),
-        document_title: "reuse.pdf",
-        document_source: "reuse.pdf",
-        document_format: Format::Pdf,
-        page_count: 9,
-        document_warnings: &[],
-        brand: &brand,
-        records: &records,
-    })
-    .unwrap();
-    assert_eq!(markdown.matches("; read by OCR").count(), 1, "{markdown}");
-    assert!(markdown.contains("compare their figures and names with the page"), "{markdown}");
 }
 
 #[test]
@@ -200,11 +178,13 @@ fn the_extractive_analyst_is_named_at_the_head() {
     let brand = brand(str::to_owned);
     let markdown = render(&ReportInput {
         run: &RunId::parse("run-1").unwrap(),
-        document_title: "reuse.pdf",
-        document_source: "reuse.pdf",
-        document_format: Format::Markdown,
-        page_count: 1,
-        document_warnings: &[],
+        document: &DocumentFacts {
+            source: "reuse.pdf".to_owned(),
+            title: None,
+            format: Format::Markdown,
+            page_count: 1,
+            warnings: Vec::new(),
+        },
         brand: &brand,
         records: &mixed,
     })
@@ -234,6 +214,21 @@ fn absent_quotes_never_appear() {
     let markdown = report(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]);
     assert!(!markdown.contains("INVENTED"));
     assert!(markdown.contains("1 quote that could not be found there was left out"));
+}
+
+#[test]
+fn quotes_of_scanned_pages_say_so() {
+    let mut records = records(str::to_owned, "maker", [grounding(2, 1), grounding(2, 2)]);
+    records[1].payload["trends"][0]["evidence"][1]["recognised"] = true.into();
+    let markdown = render(&ReportInput {
+        run: &RunId::parse("run-1").unwrap(),
+        document: &document(str::to_owned),
+        brand: &brand(str::to_owned),
+        records: &records,
+    })
+    .unwrap();
+    assert_eq!(markdown.matches("; read by OCR").count(), 1, "{markdown}");
+    assert!(markdown.contains("compare their figures and names with the page"), "{markdown}");
 }
 
 #[test]

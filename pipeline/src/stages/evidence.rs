@@ -20,6 +20,10 @@ pub struct Evidence {
     #[serde(deserialize_with = "whole_number")]
     #[schemars(range(min = 1, max = 2000))]
     pub page: u32,
+    /// The name that the document itself gives the page: a sheet, a chapter, a printed page number such as `iv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("readOnly" = true))]
+    pub label: Option<String>,
     /// Set by [`crate::grounding`], never by the analyst.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("readOnly" = true))]

@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pipeline::{
     document::Format,
     report::ReportQuote,
-    stages::{QuoteArea, QuoteStatus},
+    stages::QuoteArea,
     visible_text::visible,
 };
 
@@ -32,7 +32,7 @@ pub(super) struct Shown<'a> {
 pub(super) fn render(shown: &Shown<'_>, nonce: &str) -> String {
     let Shown { quote, document_name, kept, picture } = shown;
     let label = escaped(&quote.label);
-    let place = escaped(&place(kept.map(|kept| kept.format), quote.page));
+    let place = escaped(&quote.place);
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{label} ({place})</title>\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<style nonce=\"{nonce}\">\n{STYLE}</style>\n</head>\n<body>\n\
@@ -62,18 +62,11 @@ pub(super) fn render(shown: &Shown<'_>, nonce: &str) -> String {
     page
 }
 
-fn place(format: Option<Format>, page: u32) -> String {
-    format.map_or_else(|| format!("page {page}"), |format| format.place(page))
-}
-
 fn note(quote: &ReportQuote) -> String {
-    let status = match quote.status {
-        QuoteStatus::Near => "The analyst's wording differed slightly; these are the document's words.",
-        QuoteStatus::WrongPage => "The analyst cited another page; this is the page of the quote.",
-        QuoteStatus::Verbatim | QuoteStatus::Hidden | QuoteStatus::Absent => "",
-    };
+    let status = quote.note.as_ref().map(|note| format!("Note: {note}.")).unwrap_or_default();
     let part = if quote.is_fragment { "It is part of a sentence." } else { "" };
-    [status, part].join(" ").trim().to_owned()
+    let reader = if quote.is_recognised { "OCR read the page; compare the words with the picture." } else { "" };
+    escaped([&status, part, reader].join(" ").trim())
 }
 
 /// A part of a page, in points.
@@ -204,8 +197,10 @@ mod tests {
             label: "E1".to_owned(),
             quote: "</blockquote><script>alert(1)</script> & \"more\"".to_owned(),
             page: 3,
-            status: QuoteStatus::Verbatim,
+            place: "p. 3".to_owned(),
+            note: None,
             is_fragment: false,
+            is_recognised: false,
             boxes: vec![area(10, 10, 90, 20)],
         };
         let picture = Picture { png: b"png"[..].into(), width: 1200, height: 1600, scale: 2.0 };

@@ -1,12 +1,23 @@
-//! A run's report: its Markdown, or a page generated from it. No text of a stranger can act in the page.
+//! A run's report: its Markdown, or a page. No text of a stranger can act in the page.
+//!
+//! The page is made of the four records. Where they are of an earlier release, or cannot be read, it is made of the Markdown.
 
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
-use pipeline::{run::RunStatus, visible_text::visible};
-use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
+use pipeline::{
+    record::StageRecord,
+    report::{
+        ReportInput,
+        page::{SourceLinks, page},
+    },
+    run::RunStatus,
+    visible_text::visible,
+};
+use serde_json::Value;
 
+use super::markdown_page::of_markdown;
 use crate::{
     http::{cache_control::UNALTERED, codes, error::Problem},
     runs::RunView,
@@ -19,18 +30,13 @@ enum Form {
     Html,
 }
 
-const STYLE: &str = "body{max-width:48rem;margin:2rem auto;padding:0 1rem;font:1rem/1.55 system-ui,sans-serif;\
-color:#1b1b1b;background:#fff}blockquote{margin:1rem 0;padding:.1rem 1rem;border-left:.25rem solid #b8c4ce}\
-table{border-collapse:collapse}th,td{border:1px solid #c9c9c9;padding:.3rem .6rem;text-align:left;\
-vertical-align:top}code{font-size:.92em}h1,h2,h3{line-height:1.25}";
-
 /// The report in the requested form, or the reason why there is none.
-pub(super) fn answer(run: RunView, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn answer(mut run: RunView, headers: &HeaderMap) -> Result<Response, Problem> {
     let form = wanted(headers).ok_or_else(|| {
         let detail = "the report is available as text/markdown and as text/html";
         Problem::new(codes::NOT_ACCEPTABLE, detail)
     })?;
-    let Some(report) = run.report else { return Err(missing(run.status)) };
+    let Some(report) = run.report.take() else { return Err(missing(run.status)) };
     // An earlier version, or another hand, may have stored it.
     let report = visible(&report).into_owned();
     let no_store = (header::CACHE_CONTROL, UNALTERED);
@@ -42,8 +48,7 @@ pub(super) fn answer(run: RunView, headers: &HeaderMap) -> Result<Response, Prob
         Form::Html => {
             // A fresh nonce for each answer, so that no injected style applies.
             let nonce = uuid::Uuid::new_v4().simple().to_string();
-            let title = format!("Report {}", run.run_id);
-            let page = page(&title, &nonce, &report);
+            let page = whole_page(run, report, nonce.clone()).await?;
             let policy = format!(
                 "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; \
                  frame-ancestors 'none'; sandbox allow-popups"
@@ -103,53 +108,39 @@ fn range(text: &str) -> (String, f32) {
     (name, weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
 }
 
-fn page(title: &str, nonce: &str, markdown: &str) -> String {
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<style nonce=\"{nonce}\">{STYLE}</style>\n</head>\n<body>\n"
-    );
-    html::push_html(&mut page, harmless(markdown));
-    page.push_str("</body>\n</html>\n");
-    page
+/// Makes the page on a thread of its own, because a run of another hand may hold megabytes.
+async fn whole_page(run: RunView, report: String, nonce: String) -> Result<String, Problem> {
+    let make = move || {
+        of_records(&run, &nonce)
+            .unwrap_or_else(|| of_markdown(&format!("Report {}", run.run_id), &nonce, &report))
+    };
+    tokio::task::spawn_blocking(make).await.map_err(|_| Problem::internal())
 }
 
-/// Removes everything from the Markdown that could act or load. HTML becomes text, an image becomes its
-/// description, and a link outside of the web becomes its text.
-fn harmless(markdown: &str) -> impl Iterator<Item = Event<'_>> {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_GFM;
-    // Links nest only inside images, and images are removed.
-    let mut is_dropped = Vec::new();
-    Parser::new_ext(markdown, options).filter_map(move |event| match event {
-        Event::Html(html) | Event::InlineHtml(html) => Some(Event::Text(html)),
-        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => None,
-        Event::Start(Tag::Link { ref dest_url, .. }) => {
-            let drop = !leads_to_the_web(dest_url);
-            is_dropped.push(drop);
-            (!drop).then_some(event)
-        }
-        Event::End(TagEnd::Link) => {
-            let dropped = is_dropped.pop().unwrap_or(false);
-            (!dropped).then_some(event)
-        }
-        other => Some(other),
-    })
-}
-
-/// Whether an address leads to the web. The parser has decoded entities and escapes before.
-fn leads_to_the_web(address: &CowStr<'_>) -> bool {
-    let address = address.to_ascii_lowercase();
-    ["https://", "http://", "mailto:", "#"].iter().any(|start| address.starts_with(start))
+/// The page made of the records. None if they are of an earlier release, or cannot be read.
+fn of_records(run: &RunView, nonce: &str) -> Option<String> {
+    let records: Vec<StageRecord> = run
+        .stages
+        .iter()
+        .map(|stage| serde_json::from_value(Value::Object(stage.output.clone()?)).ok())
+        .collect::<Option<_>>()?;
+    let links = SourceLinks { is_kept: run.kept_until.is_some(), document_url: run.document_url.as_deref() };
+    page(&ReportInput::of_records(&run.run_id, &records)?, links, nonce).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use pipeline::{
+        clock::Timestamp,
+        document::Format,
+        record::{BrandFacts, DocumentFacts},
+        run::{RunId, Stage},
+        testing::{context, example_record, provenance},
+    };
+    use storage::{StoredIn, mode::Mode};
 
-    fn html(markdown: &str) -> String {
-        let mut out = String::new();
-        html::push_html(&mut out, harmless(markdown));
-        out
-    }
+    use super::*;
+    use crate::runs::{StageStatus, StageView};
 
     fn form(accept: &[&str]) -> Option<Form> {
         let mut headers = HeaderMap::new();
@@ -181,60 +172,57 @@ mod tests {
         }
     }
 
-    #[test]
-    fn nothing_that_a_stranger_wrote_can_act() {
-        for hostile in [
-            "<script>alert(1)</script>",
-            "text <img src=x onerror=alert(1)> text",
-            "<a href=\"javascript:alert(1)\">x</a>",
-            "<!-- --><svg onload=alert(1)>",
-            "<div\nonclick=alert(1)>\n\n# x\n\n</div>",
-            "[x](javascript:alert(1))",
-            "[x](JaVaScRiPt:alert(1))",
-            "[x](java&#x73;cript:alert(1))",
-            "[x](<java\tscript:alert(1)>)",
-            "[x](&#1;javascript:alert(1))",
-            "[x](vbscript:x) [x](data:text/html;base64,eA==) [x](//evil.example)",
-            "[x][1]\n\n[1]: javascript:alert(1)",
-            "<javascript:alert(1)>",
-            "![<script>](javascript:alert(1) \"onerror=x\")",
-            "[a ![b](javascript:1) c](javascript:alert(1))",
-            "[x](https://a.example/\"onmouseover=\"alert(1))",
-            "```\"><script>alert(1)</script>\nx\n```",
-        ] {
-            let html = html(hostile);
-            let lower = html.to_ascii_lowercase();
-            for bad in [
-                "<script",
-                "<img",
-                "<svg",
-                "<div",
-                "<a href=\"javascript",
-                "<a href=\"vbscript",
-                "<a href=\"data:",
-                "<a href=\"/",
-                "<a onclick",
-                "\"onmouseover",
-            ] {
-                assert!(!lower.contains(bad), "{hostile:?} → {html}");
-            }
-            assert_eq!(lower.matches("<a ").count(), lower.matches("</a>").count(), "{html}");
+    /// A complete run with these records.
+    fn complete(records: &[StageRecord]) -> RunView {
+        let stage = |record: &StageRecord| StageView {
+            stage: record.meta.stage,
+            status: StageStatus::Complete,
+            started_at: None,
+            completed_at: None,
+            output: serde_json::to_value(record).unwrap().as_object().cloned(),
+            stored_in: StoredIn::FILES,
+        };
+        RunView {
+            kept_until: None,
+            run_id: RunId::parse("r1").unwrap(),
+            status: RunStatus::Completed,
+            current_stage: None,
+            stages: records.iter().map(stage).collect(),
+            brand_id: None,
+            brand_name: None,
+            mode: Mode::FileOnly,
+            accepted_at: None,
+            finished_at: None,
+            error: None,
+            waiting: None,
+            stored_in: StoredIn::FILES,
+            report: None,
+            generation: 1,
+            document_name: None,
+            document_url: Some("https://a.example/b.pdf".to_owned()),
+            cost_usd: 0.0,
+            grounding: None,
         }
     }
 
     #[test]
-    fn intended_markdown_stays() {
-        let html = html(
-            "# Title\n\n> “quote” & 1 < 2\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n[w](https://a.example/?a=1&b=2)",
-        );
-        for part in [
-            "<h1>Title</h1>",
-            "<blockquote>",
-            "&amp; 1 &lt; 2",
-            "<table>",
-            "<a href=\"https://a.example/?a=1&amp;b=2\">w</a>",
-        ] {
-            assert!(html.contains(part), "{part}: {html}");
-        }
+    fn records_of_earlier_releases_make_no_page() {
+        let at = Timestamp::default();
+        let record = |stage| example_record(stage, &provenance(), context(at)).unwrap();
+        let mut records = Stage::ALL.map(record);
+        assert_eq!(of_records(&complete(&records), "n"), None, "they name no document and no brand");
+        records[0].meta.document = Some(DocumentFacts {
+            source: "b.pdf".to_owned(),
+            title: None,
+            format: Format::Pdf,
+            page_count: 1,
+            warnings: Vec::new(),
+        });
+        records[3].meta.brand =
+            Some(BrandFacts { name: "B".to_owned(), country: "C".to_owned(), industry: "D".to_owned() });
+        let page = of_records(&complete(&records), "n").unwrap();
+        assert!(page.contains("Opportunities for <bdi>B</bdi>"), "{page}");
+        records[2].payload.remove("lessons");
+        assert_eq!(of_records(&complete(&records), "n"), None, "a record that cannot be read");
     }
 }

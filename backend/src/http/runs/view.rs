@@ -208,6 +208,7 @@ mod tests {
             report: None,
             generation: 1,
             document_name: Some("report.pdf".to_owned()),
+            document_url: None,
             cost_usd: 0.0,
             grounding: None,
             kept_until: None,

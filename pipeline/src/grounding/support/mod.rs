@@ -9,12 +9,14 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use self::verdict::Material;
+use self::verdict::{Material, sentences};
 use super::{
     claim_support::{ClaimSupport, Support},
-    claims,
+    claims::{self, ItemClaims},
+    finding::Slice,
     page_index::PageIndex,
-    prose,
+    prose, search,
+    shown::collapsed,
     stage_grounding::StageGrounding,
 };
 use crate::{
@@ -34,6 +36,11 @@ const JUDGED: [&str; 8] = [
     "text",
 ];
 
+/// The most sentences of one answer's claims that are looked up in the document. Each look-up reads the whole document.
+const LOOKUPS_MAX: usize = 200;
+/// Shorter sentences may stand anywhere by chance.
+const WORDS_MIN: usize = 4;
+
 /// Judges every claim of an answer whose quotes were looked up.
 pub(super) fn check(
     output: &StageOutput,
@@ -43,10 +50,12 @@ pub(super) fn check(
     grounding: &mut StageGrounding,
 ) {
     let profile = claims::profile_texts(brand);
+    let mut lookups_left = LOOKUPS_MAX;
     for item in claims::of(output, earlier) {
         // The quotations in its prose were looked up, so they are evidence, too.
         let spans = item.texts.iter().flat_map(|(_, text)| prose::quoted_spans(text));
-        let quotes: Vec<String> = item.verified_quotes().chain(spans).map(super::shown::collapsed).collect();
+        let mut quotes: Vec<String> = item.verified_quotes().chain(spans).map(collapsed).collect();
+        quotes.extend(own_sentences(&item, index, &mut lookups_left));
         let other: &[String] = if item.from_profile { &profile } else { &[] };
         let pages: Vec<u32> = item.pages().into_iter().collect();
         let material = Material::new(&quotes, other, index.numbers_of(&pages).collect());
@@ -69,6 +78,25 @@ pub(super) fn check(
             });
         }
     }
+}
+
+/// The whole sentences of the document that an item's claims repeat word for word. They are evidence of their own, though
+/// no quote of the item names them.
+fn own_sentences(item: &ItemClaims<'_>, index: &PageIndex, lookups_left: &mut usize) -> Vec<String> {
+    let Some(page) = item.pages().first().copied() else { return Vec::new() };
+    let judged = item.texts.iter().filter(|(field, _)| JUDGED.contains(field));
+    let all = judged.flat_map(|(_, text)| sentences(text));
+    let mut found = Vec::new();
+    for sentence in all.filter(|sentence| sentence.split_whitespace().count() >= WORDS_MIN) {
+        let Some(left) = lookups_left.checked_sub(1) else { break };
+        *lookups_left = left;
+        let slice = search::exactly(index, sentence.trim(), page).and_then(|finding| finding.slice);
+        // A part of a sentence may leave out the word that turns it around, so the whole sentence is the evidence.
+        found.extend(
+            slice.filter(|Slice { is_fragment, .. }| !is_fragment).map(|slice| collapsed(&slice.text)),
+        );
+    }
+    found
 }
 
 #[cfg(test)]

@@ -1,7 +1,14 @@
 //! A planted set: quotes, claims about them, and whether the quotes carry the claims.
 
-use super::{Support, verdict::Material};
-use Support::{Partly, Supported, Unsupported};
+use super::{
+    Support::{Partly, Supported, Unsupported},
+    *,
+};
+use crate::{
+    document::{Document, Page},
+    grounding::tests::brand,
+    stages::{Evidence, InputProcessing, Inspiration, QuoteStatus},
+};
 
 const TINS: &str = "In the pilot, 58 % of the tins came back within four weeks, because each carried a deposit of two euros.";
 const KEYS: &str =
@@ -119,4 +126,35 @@ fn a_profile_carries_claims_on_the_brand() {
     let profile = ["The dairy sells kefir in 42 towns".to_owned()];
     let material = Material::new(&[TINS.to_owned()], &profile, Vec::new());
     assert_eq!(material.judge("Its kefir in 42 towns could come in tins with a deposit."), Supported);
+}
+
+/// The support of a summary whose item quotes one other sentence of the document.
+fn of_summary(document: &str, summary: &str) -> Support {
+    let quote = "A shop in Lyon fills bottles.";
+    let page = Page { number: 1, text: format!("{quote} {document}"), ..Page::default() };
+    let document = Document { pages: vec![page], ..Document::default() };
+    let inspiration = Inspiration {
+        id: "I1".into(),
+        title: "Refill".into(),
+        summary: summary.into(),
+        mechanism: "A shop fills bottles.".into(),
+        key_elements: Vec::new(),
+        evidence: vec![Evidence { status: Some(QuoteStatus::Verbatim), ..Evidence::cited(quote, 1) }],
+    };
+    let output = StageOutput::InputProcessing(InputProcessing { inspirations: vec![inspiration] });
+    let mut grounding = StageGrounding::default();
+    check(&output, &Outputs::default(), &PageIndex::new(&document), &brand(), &mut grounding);
+    grounding.claims.iter().find(|claim| claim.field == "summary").unwrap().support
+}
+
+#[test]
+fn sentences_of_the_document_support_themselves() {
+    let document =
+        "Guests return their empty jars on Monday. Deposits rose to 40 cents.\n\nMost visitors like it.";
+    let own = "Guests return their empty jars on Monday. Deposits rose to 40 cents.";
+    assert_eq!(of_summary(document, own), Supported);
+    assert_ne!(of_summary(document, &own.replace("40", "45")), Supported);
+    assert_ne!(of_summary(document, "Guests throw away their empty jars on Monday."), Supported);
+    let denied = "Nobody believes that guests return their empty jars on Monday.";
+    assert_ne!(of_summary(denied, "Guests return their empty jars on Monday."), Supported);
 }

@@ -155,7 +155,7 @@ fn is_negated(sentence: &str) -> bool {
 }
 
 /// The sentences of a text, roughly: a full stop within a number or an abbreviation ends none.
-fn sentences(text: &str) -> Vec<&str> {
+pub(super) fn sentences(text: &str) -> Vec<&str> {
     let mut sentences = Vec::new();
     let mut start = 0;
     for (at, c) in text.char_indices() {

@@ -109,7 +109,7 @@ fn both_renderings_differ_by_bounds_and_descriptions_only() {
         assert!(of(stage).validator.is_some(), "{stage} compiles");
     }
     let text = of(Stage::InputProcessing).sent.to_string();
-    for name in ["status", "id", "start", "end", "fragment", "recognised", "boxes"] {
+    for name in ["status", "id", "label", "start", "end", "fragment", "recognised", "boxes"] {
         assert!(!text.contains(&format!("\"{name}\"")), "the pipeline sets {name}: {text}");
     }
     assert!(text.contains("2 to 5 items."), "a description states the bounds: {text}");
