@@ -18,6 +18,7 @@ mod corpus;
 mod crash_cli;
 mod deployment;
 mod documents;
+mod eval;
 mod events;
 mod fetch;
 mod frontend;

@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod background;
+pub mod bounded_analyst;
 pub mod brands;
 pub mod cli;
 pub mod config;

@@ -7,10 +7,13 @@
 //! * A stage counts only when the store has it. Only then does the next one begin.
 //! * Cancellation ends a stage in flight, or takes effect between stages. It never interrupts a write.
 
+mod look_up;
+
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
+use self::look_up::{Grounded, LookUp};
 use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
     brand::BrandProfile,
@@ -18,7 +21,6 @@ use crate::{
     compressed::Compressed,
     document::CompressedDocument,
     failure::{FailureCode, RunFailure},
-    grounding::{self, PageIndex},
     llm::LlmErrorCode,
     prior_outputs::PriorOutputs,
     record::{BrandFacts, DocumentFacts, RecordContext, StageMeta, StageRecord},
@@ -181,12 +183,8 @@ impl Engine {
         if let StageOutput::BrandContextualization(out) = &output {
             warnings.extend(out.shared_lessons(earlier.lessons().len()));
         }
-        // The index is built for each stage, within a millisecond. It is several times as large as the
-        // document, so it must not wait while a model thinks.
-        let document = job.document.decompress().map_err(unreadable)?;
-        let index = PageIndex::new(&document);
-        let (grounding, unfounded) = grounding::ground(&mut output, &earlier, &index, job.brand);
-        drop((index, document));
+        let looking = LookUp { output, earlier, document: job.document.clone(), brand: job.brand.clone() };
+        let Grounded { output, earlier, grounding, warnings: unfounded } = looking.run(stage).await?;
         progress.earlier.put_back(earlier);
         warnings.extend(unfounded);
         if later_is_stored {

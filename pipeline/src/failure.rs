@@ -150,6 +150,13 @@ impl RunFailure {
             AnalystError::TooLittleText(_) => {
                 Self::new(FailureCode::DocumentNoText, Some(stage), error.to_string(), false)
             }
+            // With a model, the same run goes on.
+            AnalystError::UnknownLanguage(_) => {
+                Self::new(FailureCode::DocumentUnsupported, Some(stage), error.to_string(), true)
+            }
+            AnalystError::TookTooLong { .. } => {
+                Self::new(FailureCode::DocumentTimeout, Some(stage), error.to_string(), true)
+            }
             AnalystError::Internal(_) => {
                 Self::new(FailureCode::Internal, Some(stage), error.to_string(), true)
             }

@@ -24,6 +24,7 @@ mod compressed;
 pub mod document;
 pub mod engine;
 mod english;
+pub mod evaluation;
 pub mod failure;
 pub mod grounding;
 pub mod llm;

@@ -345,6 +345,41 @@ async fn a_failed_store_ends_the_run() {
     );
 }
 
+/// An analyst that does not know the document's language.
+#[derive(Debug)]
+struct Monoglot;
+
+#[async_trait]
+impl Analyst for Monoglot {
+    async fn answer(
+        &self,
+        _: Stage,
+        _: &StageInput<'_>,
+        _: &CancellationToken,
+    ) -> Result<Answer, AnalystError> {
+        Err(AnalystError::UnknownLanguage("German".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_language_leaves_the_models_failure() {
+    let model = ScriptedAnalyst::with(Trouble::Fails(LlmErrorCode::LlmRateLimit));
+    let failure =
+        World::new().run(Arc::new(FallbackAnalyst::new(model, Arc::new(Monoglot)))).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::LlmRateLimit);
+    assert!(failure.message.contains("written in German"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_unknown_language_is_refused_by_name() {
+    let failure = World::new().run(Arc::new(Monoglot)).await.unwrap_err();
+    assert_eq!((failure.code, failure.can_retry), (FailureCode::DocumentUnsupported, true));
+    assert!(
+        failure.message.contains("German") && failure.message.contains("OPENROUTER_API_KEY"),
+        "{failure}"
+    );
+}
+
 #[tokio::test]
 async fn the_fallback_answers_when_models_are_down() {
     for (code, is_down) in [

@@ -325,7 +325,7 @@ async fn every_replica_reads_a_kept_document() {
     assert_eq!(other.read_document(&fence.run).await.unwrap().as_deref(), Some(DOCUMENT));
     assert_eq!(other.sweep_document(&fence.run).await.unwrap(), DocumentSweep::Kept(Some(kept.until)));
     clock.advance(DAY);
-    assert_eq!(other.marked_documents().await.unwrap(), [fence.run.clone()]);
+    assert_eq!(other.marked_documents().await.unwrap(), std::slice::from_ref(&fence.run));
     assert_eq!(other.sweep_document(&fence.run).await.unwrap(), DocumentSweep::Removed);
     let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));
     assert!(!listing.contains("/document") && !listing.contains(".documents"), "{listing}");

@@ -15,6 +15,7 @@ use secrecy::ExposeSecret as _;
 
 use super::error::WiringError;
 use crate::{
+    bounded_analyst::{self, BoundedAnalyst},
     config::{AnalystChoice, AnalystConfig},
     llm::{
         OpenRouter, OpenRouterConfig, connections::ConnectionsConfig, deadline::WithDeadline, gate::Gate,
@@ -38,7 +39,8 @@ pub(super) fn answering(
     stage_deadline: Duration,
     clock: &Arc<dyn Clock>,
 ) -> Result<Answering, WiringError> {
-    let extractive = || Arc::new(ExtractiveAnalyst::new());
+    let extractive =
+        || Arc::new(BoundedAnalyst::new(Arc::new(ExtractiveAnalyst::new()), bounded_analyst::STAGE_LIMIT));
     let key = match (choice, config.api_key) {
         (AnalystChoice::Extractive, _) | (AnalystChoice::Auto, None) => {
             let name = "built-in extractive analyst".to_owned();

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Errors and progress go to stderr, results to stdout.
 
 pub mod brands;
+pub mod eval;
 mod exit;
 pub mod export;
 pub mod extract;
@@ -53,6 +54,8 @@ enum Command {
     Brands(brands::Args),
     /// Show the text of a document as the stages receive it
     Extract(extract::Args),
+    /// Measure reports on the golden set, and compare them with others
+    Eval(eval::Args),
     /// Migrate the database's schema, or undo a migration
     Migrate(migrate::Args),
     /// Continue failed runs where they stopped; shows them first
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
             Command::Serve(args) => serve::run(args, config).await,
             Command::Brands(args) => brands::run(&args, &config),
             Command::Extract(args) => extract::run(args, config).await,
+            Command::Eval(args) => eval::run(args, config).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Retry(args) => retry::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,

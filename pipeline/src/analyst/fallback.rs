@@ -54,7 +54,16 @@ impl Analyst for FallbackAnalyst {
     ) -> Result<Answer, AnalystError> {
         match self.primary.answer(stage, input, cancel).await {
             Err(AnalystError::Llm(error)) if is_down(&error) => {
-                let mut answer = self.fallback.answer(stage, input, cancel).await?;
+                let answer = self.fallback.answer(stage, input, cancel).await;
+                if let Err(AnalystError::UnknownLanguage(language)) = answer {
+                    // As without a fallback: the run waits for the model, or fails with its code.
+                    let message = format!(
+                        "{}; the built-in analyst cannot answer instead, because the document is written in {language}",
+                        error.message
+                    );
+                    return Err(AnalystError::Llm(LlmError { message, ..error }));
+                }
+                let mut answer = answer?;
                 answer.provenance.usage += error.usage;
                 answer.provenance.attempts += error.attempts;
                 answer.warnings.insert(

@@ -50,6 +50,18 @@ pub enum AnalystError {
     /// The document holds too little for this analyst to work with.
     #[error("the document holds too little text to analyse: {0}")]
     TooLittleText(String),
+    /// The document is in a language that this analyst does not know. The field names it.
+    #[error(
+        "the document is written in {0}, and the built-in analyst reads English only; set OPENROUTER_API_KEY, so that a \
+         model reads it, or submit the document in English"
+    )]
+    UnknownLanguage(String),
+    /// The computation took longer than it may.
+    #[error(
+        "the built-in analyst did not finish {stage} within {seconds} s; submit a shorter document, or set \
+         OPENROUTER_API_KEY, so that a model reads it"
+    )]
+    TookTooLong { stage: Stage, seconds: u64 },
     /// A defect of this program, not a fault of the document or the model.
     #[error("internal error: {0}")]
     Internal(String),

@@ -13,6 +13,8 @@ pub struct CompressedDocument {
     pub format: Format,
     pub title: Option<String>,
     pub page_count: usize,
+    /// The bytes of all pages' text.
+    pub text_bytes: usize,
     pub warnings: Vec<String>,
     parts: Compressed,
 }
@@ -31,6 +33,7 @@ impl CompressedDocument {
             format,
             title,
             page_count,
+            text_bytes: pages.iter().map(|page| page.text.len()).sum(),
             warnings,
             parts: Compressed::new(&(pages, hidden))?,
         })

@@ -56,6 +56,11 @@ use crate::{
     stages::{Outputs, StageOutput},
 };
 
+/// Looks up the quotes of an answer alone, without its prose and numbers.
+pub(crate) fn look_up_quotes(output: &mut StageOutput, index: &PageIndex) {
+    quotes::look_up(output, index, &mut StageGrounding::default(), &mut Vec::new());
+}
+
 /// Looks up every quote and number of an answer. Sets statuses, corrects pages, counts and warns.
 ///
 /// `output` has its ids. `earlier` holds the outputs before it, whose quotes were looked up already.

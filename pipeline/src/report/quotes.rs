@@ -1,4 +1,4 @@
-//! The report's quotes by their labels, for whoever shows one of them beside its page.
+//! The report's quotes by their labels, for pages that show one quote beside its page.
 
 use super::{
     input::ReportInput,

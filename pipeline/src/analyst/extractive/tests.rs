@@ -4,6 +4,7 @@ use super::{
     ExtractiveAnalyst,
     analysis::{build::analyse, cache},
     stages::counter_signals,
+    stop::Stop,
     text::{blocks, names, sentences},
 };
 use crate::{
@@ -179,11 +180,32 @@ fn too_little_text_is_an_error() {
 }
 
 #[test]
-fn foreign_language_gives_a_warning() {
+fn another_language_is_refused_by_name() {
     let german =
         "Der Händler verleiht komplette Ausrüstungen, und die Gebühr wird beim Kauf angerechnet. ".repeat(12);
-    let warnings = analyse(&document(&[&german])).warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("does not look like English")), "{warnings:?}");
+    let brand = brand(BRANDS[0].0, BRANDS[0].1);
+    for stage in Stage::ALL {
+        let error = ask(stage, &document(&[&german]), &brand, &Outputs::default()).unwrap_err();
+        assert!(error.to_string().contains("written in German"), "{error}");
+    }
+}
+
+#[test]
+fn half_a_language_is_warned_of() {
+    let german = "Der Händler verleiht komplette Ausrüstungen, und die Gebühr wird angerechnet. ".repeat(12);
+    let english =
+        "The library lends a kit to every household because people want to try it first. ".repeat(12);
+    let warnings = analyse(&document(&[&english, &german]), &Stop::default()).unwrap().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("mostly German")), "{warnings:?}");
+}
+
+#[test]
+fn a_stopped_analysis_ends() {
+    let token = tokio_util::sync::CancellationToken::new();
+    token.cancel();
+    let text = "The library lends a kit to every household because people want to try it first. ".repeat(12);
+    let refusal = analyse(&document(&[&text]), &Stop::new(token)).unwrap_err();
+    assert_eq!(refusal.to_string(), "the analysis was stopped");
 }
 
 #[test]
@@ -206,7 +228,7 @@ fn abbreviations_decimals_and_footnotes_split_no_sentence() {
 fn hyphens_at_line_ends_follow_the_word() {
     let page =
         "The firm sells non-\nalcoholic drinks and tested proto‐\ntypes of a well-\ndesigned bottle.\n";
-    let blocks = blocks::blocks(&document(&[page]));
+    let blocks = blocks::blocks(&document(&[page]), &Stop::default()).unwrap().all;
     assert_eq!(
         blocks[0].text,
         "The firm sells non-alcoholic drinks and tested prototypes of a well-designed bottle."
@@ -218,7 +240,7 @@ fn headings_tables_and_captions_stay_out_of_sentences() {
     let page = "1 Borrow first\nA loan used to be the alternative to a sale in most of the shops.\n\n\
                 Measure 2024 2025\n\nReturn rate\n\n16%\n\nFigure 2. Share of kits that came back.\n\n\
                 How it works\nThe library lends a kit because people want to try it first.\n";
-    let analysis = analyse(&document(&[page]));
+    let analysis = analyse(&document(&[page]), &Stop::default()).unwrap();
     let texts: Vec<&str> =
         analysis.sentences.iter().filter(|s| s.quotable).map(|s| s.text.as_str()).collect();
     assert_eq!(
@@ -234,7 +256,7 @@ fn headings_tables_and_captions_stay_out_of_sentences() {
 fn a_heading_between_paragraphs_needs_no_blank_line() {
     let page = "A loan is the most honest advertisement that any shop can think of.\nCounter-signals\n\
                 Cleaning and inspection cost more than small shops can usually carry.\n";
-    let found = blocks::blocks(&document(&[page]));
+    let found = blocks::blocks(&document(&[page]), &Stop::default()).unwrap().all;
     let texts: Vec<&str> = found.iter().map(|block| block.text.as_str()).collect();
     assert_eq!(texts[1], "Counter-signals", "{texts:?}");
     assert_eq!(texts.len(), 3);
@@ -259,9 +281,9 @@ fn debris_is_never_quotable() {
 fn an_analysis_is_kept_for_later_stages() {
     let first = document(&["A document that nobody else in these tests asks about."]);
     let second = document(&["A document that nobody else in these tests asks about!"]);
-    let kept = cache::analysis_of(&first);
-    assert!(std::sync::Arc::ptr_eq(&kept, &cache::analysis_of(&first)));
-    assert!(!std::sync::Arc::ptr_eq(&kept, &cache::analysis_of(&second)));
+    let kept = cache::analysis_of(&first, &Stop::default()).unwrap();
+    assert!(std::sync::Arc::ptr_eq(&kept, &cache::analysis_of(&first, &Stop::default()).unwrap()));
+    assert!(!std::sync::Arc::ptr_eq(&kept, &cache::analysis_of(&second, &Stop::default()).unwrap()));
 }
 
 #[test]
@@ -270,7 +292,7 @@ fn only_what_speaks_against_a_case_warns() {
                 ## Risks\n\nIf the council agrees, the first lockers can be ordered before Christmas. The town is now \
                 considering three next steps without a date. The lockers come from two makers in the region. \
                 Lockers in the sun fail on hot days, and two were closed.\n";
-    let analysis = analyse(&document(&[page]));
+    let analysis = analyse(&document(&[page]), &Stop::default()).unwrap();
     let warnings: Vec<&str> =
         analysis.sentences.iter().filter(|s| counter_signals::warns(s)).map(|s| s.text.as_str()).collect();
     assert_eq!(warnings, ["Lockers in the sun fail on hot days, and two were closed."]);
@@ -346,7 +368,10 @@ proptest! {
                     outputs.opportunities().iter().map(|opportunity| &opportunity.title).collect();
                 prop_assert_eq!(titles.len(), 5, "{:?}", titles);
             }
-            Err(error) => prop_assert!(matches!(error, AnalystError::TooLittleText(_)), "{error}"),
+            Err(error) => prop_assert!(
+                matches!(error, AnalystError::TooLittleText(_) | AnalystError::UnknownLanguage(_)),
+                "{error}"
+            ),
         }
     }
 }

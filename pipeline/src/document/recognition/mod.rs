@@ -175,7 +175,7 @@ impl Outcome {
         }
         if !self.left.is_empty() {
             warnings.push(format!(
-                "{} looks scanned and was not read: OCR reads {pages_max} pages of a document (OCR_PAGES_MAX).",
+                "{} looks scanned and was not read, because OCR_PAGES_MAX is {pages_max}.",
                 page_list(&self.left)
             ));
         }

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, sync::LazyLock};
 
 use crate::{
     analyst::extractive::{
-        analysis::result::Analysis,
+        analysis::{
+            counted::{Counted, Phrases},
+            result::Analysis,
+        },
         text::{role::Role, word_lists, words},
     },
     stages::Effort,
@@ -38,19 +41,17 @@ pub(crate) struct Mechanism {
 }
 
 impl Mechanism {
-    /// How much a short stemmed text is about this kind. Each different sign counts one, each hint a half.
-    pub(crate) fn affinity(&self, stemmed: &str) -> f64 {
-        let held =
-            |list: &[String]| list.iter().filter(|word| stemmed.contains(word.as_str())).count() as f64;
+    /// How much a text is about this kind. Each different sign counts one, each hint a half.
+    pub(crate) fn affinity(&self, text: &Counted<'_>) -> f64 {
+        let held = |list: &[String]| list.iter().filter(|word| text.holds(word)).count() as f64;
         held(&self.signs) + held(&self.hints) / 2.0
     }
 
-    /// The first variant for a class, or else for any class, whose needs the stemmed text meets.
-    pub(crate) fn variant_for(&self, class: &str, stemmed: &str) -> Option<&Variant> {
+    /// The first variant for a class, or else for any class, whose needs the texts meet.
+    pub(crate) fn variant_for(&self, class: &str, texts: &[&Counted<'_>]) -> Option<&Variant> {
+        let meets = |need: &String| texts.iter().any(|text| text.holds(need));
         let usable = |wanted: &str| {
-            self.variants.iter().find(|variant| {
-                variant.class == wanted && variant.needs.iter().all(|need| stemmed.contains(need.as_str()))
-            })
+            self.variants.iter().find(|variant| variant.class == wanted && variant.needs.iter().all(meets))
         };
         usable(class).or_else(|| usable("any"))
     }
@@ -81,29 +82,14 @@ impl Mechanism {
     }
 }
 
-/// A stemmed text with its words counted, because most signs are single words.
-struct Counted<'t> {
-    stemmed: &'t str,
-    words: BTreeMap<&'t str, usize>,
-}
-
-impl<'t> Counted<'t> {
-    fn of(stemmed: &'t str) -> Self {
-        let mut words: BTreeMap<&str, usize> = BTreeMap::new();
-        for word in stemmed.split_whitespace() {
-            *words.entry(word).or_default() += 1;
-        }
-        Self { stemmed, words }
-    }
-
-    fn count(&self, sign: &str) -> usize {
-        let bare = sign.trim();
-        if bare.contains(' ') {
-            self.stemmed.matches(sign).count()
-        } else {
-            self.words.get(bare).copied().unwrap_or_default()
-        }
-    }
+/// A stemmed text, counted with the phrases of all kinds.
+pub(crate) fn counted(stemmed: &str) -> Counted<'_> {
+    static PHRASES: LazyLock<Phrases> = LazyLock::new(|| {
+        let needs =
+            |mechanism: &'static Mechanism| mechanism.variants.iter().flat_map(|variant| &variant.needs);
+        Phrases::new(all().iter().flat_map(|it| it.signs.iter().chain(&it.hints).chain(needs(it))))
+    });
+    Counted::of(stemmed, &PHRASES)
 }
 
 /// One way in which a brand can use a mechanism, for products of one class.
@@ -203,7 +189,7 @@ pub(crate) fn kinds_of(
     titles: &str,
     rarity: &BTreeMap<String, f64>,
 ) -> Vec<(f64, &'static Mechanism)> {
-    let text = Counted::of(text);
+    let text = counted(text);
     let mut found: Vec<(f64, &Mechanism)> = all()
         .iter()
         .filter(|mechanism| mechanism.kind != GENERIC)

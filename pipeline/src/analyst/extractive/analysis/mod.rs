@@ -3,11 +3,13 @@
 pub(crate) mod build;
 pub(crate) mod cache;
 pub(crate) mod clusters;
+pub(crate) mod counted;
 pub(crate) mod cues;
 pub(crate) mod labels;
 pub(crate) mod mechanisms;
 pub(crate) mod naming;
 pub(crate) mod outline;
+pub(crate) mod page_search;
 pub(crate) mod ranking;
 pub(crate) mod reading;
 pub(crate) mod result;

@@ -1,6 +1,6 @@
 //! Names of topics: from their headings, or made of a name and a key phrase.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -15,7 +15,7 @@ const NAME_WORDS_MAX: usize = 4;
 /// Finds the names before the colons of headings. The text must use the name's first word, and never in lower
 /// case.
 pub(crate) fn name_topics(topics: &mut [Topic], sentences: &[Sentence]) {
-    let words: BTreeSet<&str> = sentences.iter().flat_map(|s| s.text.unicode_words()).collect();
+    let words: HashSet<&str> = sentences.iter().flat_map(|s| s.text.unicode_words()).collect();
     for topic in topics {
         topic.name = topic
             .heading
@@ -42,9 +42,11 @@ pub(crate) fn heading_from(analysis: &Analysis, topic: usize) -> String {
                 && !cues::names_job(sentence)
         })
         .collect();
-    let known: Vec<&str> = analysis.topics.iter().map(|topic| topic.heading.as_str()).collect();
-    let unused =
-        |phrase: &String| known.iter().all(|heading| !words::plain(heading).contains(&words::plain(phrase)));
+    let known: Vec<String> = analysis.topics.iter().map(|topic| words::plain(&topic.heading)).collect();
+    let unused = |phrase: &String| {
+        let plain = words::plain(phrase);
+        known.iter().all(|heading| !heading.contains(&plain))
+    };
     // A term occurs twice. Where no phrase does, one that occurs once must do.
     let phrase = [2, 1].into_iter().find_map(|uses| {
         let texts = own.iter().map(|sentence| sentence.text.as_str());
@@ -68,15 +70,30 @@ pub(crate) fn principal_name(texts: &[&Sentence]) -> Option<String> {
     for name in texts.iter().flat_map(|s| &s.names) {
         *counts.entry(name).or_default() += 1;
     }
-    let several: BTreeMap<&str, usize> =
-        counts.keys().filter(|name| name.contains(' ')).map(|name| (*name, uses(texts, name))).collect();
+    let several = uses(texts, counts.keys().copied().filter(|name| name.contains(' ')));
     counts.retain(|_, count| *count >= 2);
     let pool = if several.is_empty() { counts } else { several };
     pool.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))).map(|(name, _)| (*name).to_owned())
 }
 
-/// How many sentences hold a name, or its first word as its short form.
-fn uses(texts: &[&Sentence], name: &str) -> usize {
-    let head = name.split(' ').next().unwrap_or(name);
-    texts.iter().filter(|s| s.text.contains(head)).count()
+/// How many sentences hold each name, or its first word as its short form.
+fn uses<'n>(texts: &[&'n Sentence], names: impl Iterator<Item = &'n str>) -> BTreeMap<&'n str, usize> {
+    let names: Vec<(&str, &str)> = names.map(|name| (head_of(name), name)).collect();
+    let mut heads: HashMap<&str, usize> = names.iter().map(|(head, _)| (*head, 0)).collect();
+    for sentence in texts.iter().filter(|_| !names.is_empty()) {
+        let words: BTreeSet<&str> = sentence.text.split_whitespace().map(head_of).collect();
+        for word in words {
+            if let Some(count) = heads.get_mut(word) {
+                *count += 1;
+            }
+        }
+    }
+    names.iter().map(|(head, name)| (*name, heads.get(head).copied().unwrap_or_default())).collect()
+}
+
+/// The first word of a text, without the marks around it and without a genitive's ending.
+fn head_of(text: &str) -> &str {
+    let first =
+        text.split(' ').next().unwrap_or(text).trim_matches(|c: char| !c.is_alphanumeric() && c != '&');
+    first.strip_suffix("’s").or_else(|| first.strip_suffix("'s")).unwrap_or(first)
 }

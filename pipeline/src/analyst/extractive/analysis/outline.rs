@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     analyst::extractive::{
         analysis::topic::Topic,
+        limits::TOPICS_MAX,
+        stop::{Stop, Stopped},
         text::{
             blocks::{Block, Kind},
             lexicon::lexicon,
@@ -31,15 +33,16 @@ pub(crate) struct Places {
 }
 
 /// Gives every block its place, in one walk through the headings.
-pub(crate) fn places(blocks: &[Block], document: &Document) -> Places {
-    let outline = Outline::of(blocks, document);
+pub(crate) fn places(blocks: &[Block], document: &Document, stop: &Stop) -> Result<Places, Stopped> {
+    let outline = Outline::of(blocks, document, stop)?;
     let mut of_block = Vec::with_capacity(blocks.len());
     let mut topics: Vec<Topic> = Vec::new();
     let mut place = Place { role: Role::Context, topic: None, opens_topic: false };
     for block in blocks {
+        stop.check()?;
         match block.kind {
             Kind::Heading => {
-                if outline.is_topic(block) {
+                if topics.len() < TOPICS_MAX && outline.is_topic(block) {
                     topics.push(Topic {
                         heading: block.text.clone(),
                         named_by_document: true,
@@ -66,7 +69,7 @@ pub(crate) fn places(blocks: &[Block], document: &Document) -> Places {
             }
         }
     }
-    Places { of_block, topics }
+    Ok(Places { of_block, topics })
 }
 
 /// Facts about the headings, gathered before the walk.
@@ -79,7 +82,7 @@ struct Outline {
 }
 
 impl Outline {
-    fn of(blocks: &[Block], document: &Document) -> Self {
+    fn of(blocks: &[Block], document: &Document, stop: &Stop) -> Result<Self, Stopped> {
         let mut outline = Self {
             counts: BTreeMap::new(),
             listed: BTreeSet::new(),
@@ -87,6 +90,7 @@ impl Outline {
             has_levels: false,
         };
         for block in blocks {
+            stop.check()?;
             match block.kind {
                 Kind::Heading => *outline.counts.entry(words::plain(&block.text)).or_default() += 1,
                 // A list of contents names the main headings.
@@ -97,10 +101,12 @@ impl Outline {
                 Kind::Prose => {}
             }
         }
-        let main =
-            blocks.iter().filter(|block| outline.is_main(block) && outline.may_be_topic(block)).count();
-        outline.has_levels = main >= 2;
-        outline
+        // The second main heading decides.
+        let mut main = blocks.iter().filter(|block| {
+            block.kind == Kind::Heading && outline.is_main(block) && outline.may_be_topic(block)
+        });
+        outline.has_levels = main.nth(1).is_some();
+        Ok(outline)
     }
 
     fn is_main(&self, block: &Block) -> bool {

@@ -6,7 +6,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
     analyst::extractive::{
-        analysis::{naming, outline::Places, sentence::Sentence},
+        analysis::{naming, outline::Places, page_search::PageSearch, sentence::Sentence},
+        limits::{SENTENCE_BYTES_MAX, SENTENCES_MAX},
+        stop::{Stop, Stopped},
         text::{
             blocks::{Block, Kind},
             lexicon::lexicon,
@@ -21,12 +23,27 @@ use crate::{
 /// The most words of a heading that runs into its paragraph.
 const RUN_IN_WORDS_MAX: usize = 4;
 
-pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &Document) -> Vec<Sentence> {
-    let pages: BTreeMap<u32, String> =
-        document.pages.iter().map(|page| (page.number, compact(&page.text))).collect();
-    let mut found = Vec::new();
+/// The sentences of a document.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) sentences: Vec<Sentence>,
+    /// Sentences that were too long to be read whole.
+    pub(crate) long: usize,
+    /// The document holds more sentences than are read.
+    pub(crate) is_cut: bool,
+}
+
+pub(crate) fn read_sentences(
+    blocks: &[Block],
+    places: &mut Places,
+    document: &Document,
+    stop: &Stop,
+) -> Result<Reading, Stopped> {
+    let mut pages = PageSearch::new(document, stop)?;
+    let mut reading = Reading { sentences: Vec::new(), long: 0, is_cut: false };
     let mut stems = words::Stems::default();
     for ((index, block), place) in blocks.iter().enumerate().zip(&places.of_block) {
+        stop.check()?;
         if !matches!(block.kind, Kind::Prose | Kind::Item) {
             continue;
         }
@@ -34,11 +51,21 @@ pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &D
         // In "To watch in 2027. Whether …" a heading runs into its paragraph.
         let run_in = texts
             .first()
-            .filter(|first| texts.len() > 1 && first.split(' ').count() <= RUN_IN_WORDS_MAX)
+            .filter(|first| texts.len() > 1 && first.split(' ').nth(RUN_IN_WORDS_MAX).is_none())
             .and_then(|first| lexicon().heading_role(first.trim_end_matches('.')));
         for (order, text) in texts.into_iter().enumerate() {
-            let plain = words::plain(&text);
-            let (content, stemmed) = stems.of(&text);
+            stop.check()?;
+            if reading.sentences.len() == SENTENCES_MAX {
+                reading.is_cut = true;
+                break;
+            }
+            let text = match text.get(..text.floor_char_boundary(SENTENCE_BYTES_MAX)) {
+                Some(start) if start.len() < text.len() => {
+                    reading.long += 1;
+                    start.to_owned()
+                }
+                _ => text,
+            };
             // The first sentences of a topic are its lead, also under a heading with another role.
             let role = if let Some(role) = run_in {
                 role
@@ -47,42 +74,50 @@ pub(crate) fn read_sentences(blocks: &[Block], places: &mut Places, document: &D
             } else {
                 place.role
             };
-            found.push(Sentence {
-                page: block.page,
-                word_count: text.unicode_words().count(),
-                stems: content,
-                stemmed,
-                objects: role == Role::Counter || lexicon().objects(&text, &plain),
-                role,
-                topic: place.topic,
-                block: index,
-                // The second condition proves that joining lines has glued no words together.
-                quotable: sentences::is_quotable(&text)
-                    && pages.get(&block.page).is_some_and(|page| page.contains(&compact(&text))),
-                leans: lexicon().leans(&plain),
-                figures: words::figures(&text),
-                names: Vec::new(),
-                cause: lexicon().marker_weight("cause", &plain),
-                score: 0.0,
-                plain,
-                text,
-            });
+            let mut sentence = read(text, role, &mut stems);
+            sentence.page = block.page;
+            sentence.topic = place.topic;
+            sentence.block = index;
+            sentence.quotable =
+                sentences::is_quotable(&sentence.text) && pages.holds(block.page, &sentence.text);
+            reading.sentences.push(sentence);
         }
     }
-    let mut names = Names::collect(found.iter().map(|sentence| sentence.text.as_str()));
-    naming::name_topics(&mut places.topics, &found);
+    let found = &mut reading.sentences;
+    let mut names = Names::collect(found.iter().map(|sentence| sentence.text.as_str()), stop)?;
+    naming::name_topics(&mut places.topics, found);
     places.topics.iter().filter_map(|topic| topic.name.as_deref()).for_each(|name| names.adopt(name));
-    spread_objections(&mut found);
-    for sentence in &mut found {
+    spread_objections(found);
+    for sentence in found.iter_mut() {
+        stop.check()?;
         sentence.names = names.of(&sentence.text);
     }
-    set_asides(&mut found);
-    found
+    set_asides(found);
+    Ok(reading)
 }
 
-/// The text without white space and hyphens, which line breaks can change.
-fn compact(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace() && !matches!(c, '-' | '‐' | '\u{ad}')).collect()
+/// A sentence without its place: its words, figures and cues.
+fn read(text: String, role: Role, stems: &mut words::Stems) -> Sentence {
+    let plain = words::plain(&text);
+    let (content, stemmed) = stems.of(&text);
+    Sentence {
+        page: 0,
+        word_count: text.unicode_words().count(),
+        stems: content,
+        stemmed,
+        objects: role == Role::Counter || lexicon().objects(&text, &plain),
+        role,
+        topic: None,
+        block: 0,
+        quotable: false,
+        leans: lexicon().leans(&plain),
+        figures: words::figures(&text),
+        names: Vec::new(),
+        cause: lexicon().marker_weight("cause", &plain),
+        score: 0.0,
+        plain,
+        text,
+    }
 }
 
 /// Marks paragraphs that tell of another case. "A dairy next to them …" introduces somebody, and names nobody

@@ -3,6 +3,7 @@
 use crate::{
     analyst::extractive::{
         analysis::{naming, result::Analysis, sentence::Sentence, topic::Topic, vectors},
+        stop::{Stop, Stopped},
         text::role::Role,
     },
     stages::Strength,
@@ -17,11 +18,11 @@ const TOPICS_MAX: usize = 8;
 
 /// Weighs the topics and chooses the major ones. Where the headings give fewer than two, positions make
 /// topics.
-pub(crate) fn choose_major(analysis: &mut Analysis) {
-    weigh(analysis);
+pub(crate) fn choose_major(analysis: &mut Analysis, stop: &Stop) -> Result<(), Stopped> {
+    weigh(analysis, stop)?;
     if analysis.topics.iter().filter(|topic| topic.major).count() < 2 {
         by_position(analysis);
-        weigh(analysis);
+        weigh(analysis, stop)?;
     }
     let mut order: Vec<(f64, usize)> = analysis
         .topics
@@ -36,10 +37,12 @@ pub(crate) fn choose_major(analysis: &mut Analysis) {
             topic.major = false;
         }
     }
+    Ok(())
 }
 
-fn weigh(analysis: &mut Analysis) {
+fn weigh(analysis: &mut Analysis, stop: &Stop) -> Result<(), Stopped> {
     for index in 0..analysis.topics.len() {
+        stop.check()?;
         let mut scores: Vec<f64> = Vec::new();
         let mut stems: Vec<String> = Vec::new();
         let mut evidence = 0_u32;
@@ -72,6 +75,7 @@ fn weigh(analysis: &mut Analysis) {
             topic.vector = vector;
         }
     }
+    Ok(())
 }
 
 /// Cuts the usable text into two or three stretches of equal length, and makes a topic of each.
@@ -96,6 +100,7 @@ fn by_position(analysis: &mut Analysis) {
         let stretch = starts.iter().filter(|start| **start <= index).count().saturating_sub(1);
         sentence.topic = (sentence.role != Role::Matter).then_some(first + stretch);
     }
+    analysis.index_topics();
     for stretch in 0..starts.len() {
         let heading = naming::heading_from(analysis, first + stretch);
         analysis.topics.push(Topic { heading, ..Topic::default() });

@@ -26,11 +26,23 @@ pub(crate) fn vector(stems: &[String], rarity: &BTreeMap<String, f64>) -> BTreeM
     vector
 }
 
+/// The length of a vector.
+pub(crate) fn norm(vector: &BTreeMap<String, f64>) -> f64 {
+    vector.values().map(|x| x * x).sum::<f64>().sqrt()
+}
+
 /// Cosine similarity, 0 to 1 for non-negative vectors.
 pub(crate) fn cosine(a: &BTreeMap<String, f64>, b: &BTreeMap<String, f64>) -> f64 {
+    cosine_of((a, norm(a)), (b, norm(b)))
+}
+
+/// Cosine similarity of vectors whose lengths are known.
+pub(crate) fn cosine_of(
+    (a, a_norm): (&BTreeMap<String, f64>, f64),
+    (b, b_norm): (&BTreeMap<String, f64>, f64),
+) -> f64 {
     let (small, large) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     let dot: f64 = small.iter().filter_map(|(stem, x)| large.get(stem).map(|y| x * y)).sum();
-    let norm = |v: &BTreeMap<String, f64>| v.values().map(|x| x * x).sum::<f64>().sqrt();
-    let norms = norm(a) * norm(b);
+    let norms = a_norm * b_norm;
     if norms > 0.0 { dot / norms } else { 0.0 }
 }

@@ -2,28 +2,28 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::{
-    analyst::extractive::{
-        analysis::sentence::Sentence,
-        text::{
-            blocks::{Block, Kind},
-            word_lists::is_stopword,
-        },
+use crate::analyst::extractive::{
+    analysis::reading::Reading,
+    limits::{SENTENCE_BYTES_MAX, SENTENCES_MAX, TEXT_BYTES_MAX, TOPICS_MAX},
+    text::{
+        blocks::{Blocks, Kind},
+        language::Language,
     },
-    document::Document,
 };
 
 /// The warnings that a reader needs before trusting the analysis.
-pub(crate) fn warnings(blocks: &[Block], found: &[Sentence], document: &Document) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let quotable = found.iter().filter(|sentence| sentence.quotable).count();
-    let all: Vec<&str> =
-        document.pages.iter().flat_map(|page| page.text.unicode_words()).take(20_000).collect();
-    let function_words = all.iter().filter(|word| is_stopword(&word.to_lowercase())).count();
-    if all.len() > 80 && function_words * 100 < all.len() * 25 {
-        warnings.push(
-            "The document does not look like English prose; the built-in analyst knows English only, so its choice may miss the point.".to_owned(),
-        );
+pub(crate) fn warnings(
+    Blocks { all: blocks, is_cut }: &Blocks,
+    reading: &Reading,
+    topics: usize,
+    language: Language,
+) -> Vec<String> {
+    let mut warnings = cuts(*is_cut, reading, topics);
+    let quotable = reading.sentences.iter().filter(|sentence| sentence.quotable).count();
+    if let Language::Mixed(name, percent) = language {
+        warnings.push(format!(
+            "About {percent} percent of the document's text is not English, mostly {name}; the built-in analyst knows English only and leaves that text out."
+        ));
     }
     let words_in = |kinds: &[Kind]| -> usize {
         blocks
@@ -38,6 +38,34 @@ pub(crate) fn warnings(blocks: &[Block], found: &[Sentence], document: &Document
     if quotable < 25 {
         warnings.push(format!(
             "Only {quotable} sentences of the document can be quoted, so the analysis rests on little."
+        ));
+    }
+    warnings
+}
+
+/// The limits at which the analyst cut the document off.
+fn cuts(is_cut: bool, reading: &Reading, topics: usize) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if is_cut {
+        warnings.push(format!(
+            "The document is longer than the built-in analyst reads: it read the first {} MB of text.",
+            TEXT_BYTES_MAX / (1024 * 1024)
+        ));
+    }
+    if reading.is_cut {
+        warnings
+            .push(format!("The built-in analyst read the document's first {SENTENCES_MAX} sentences only."));
+    }
+    if reading.long > 0 {
+        warnings.push(format!(
+            "{} {} longer than {SENTENCE_BYTES_MAX} bytes; the built-in analyst read the beginnings only.",
+            reading.long,
+            if reading.long == 1 { "sentence is" } else { "sentences are" },
+        ));
+    }
+    if topics == TOPICS_MAX {
+        warnings.push(format!(
+            "The built-in analyst took the first {TOPICS_MAX} headings for topics, no others."
         ));
     }
     warnings

@@ -34,11 +34,14 @@ const COUNTER_CLEAR: u32 = 3;
 
 /// Whether a sentence warns: it objects to its case in clear words, and is no supposition, plan or solution.
 pub(crate) fn warns(s: &Sentence) -> bool {
+    if !s.objects {
+        return false;
+    }
     let holds = |marks: &[&str]| marks.iter().any(|mark| s.plain.contains(mark));
     let objection = lexicon().marker_weight("objection", &s.plain);
     let adverse = objection >= OBJECTION_CLEAR
         || lexicon().marker_weight("counter", &s.plain) >= COUNTER_CLEAR
         || s.role == Role::Counter && (objection > 0 || lexicon().marker_weight("adverse", &s.plain) > 0);
     let supposes = SUPPOSING_OPENINGS.iter().any(|opening| s.text.starts_with(opening));
-    s.objects && adverse && !supposes && !holds(&PLANNING) && !holds(&SOLVED)
+    adverse && !supposes && !holds(&PLANNING) && !holds(&SOLVED)
 }

@@ -26,13 +26,9 @@ pub(crate) fn or_not_named(industries: Vec<String>) -> Vec<String> {
 
 /// The known industries, then those whose words occur most often.
 pub(crate) fn industries_in<'a>(stems: impl Iterator<Item = &'a String>, known: &[String]) -> Vec<String> {
-    let stems: Vec<&String> = stems.collect();
-    let mut counts: Vec<(usize, &str)> = lexicon()
-        .industries
-        .iter()
-        .map(|(name, words)| (stems.iter().filter(|stem| words.contains(**stem)).count(), *name))
-        .filter(|(count, _)| *count >= 2)
-        .collect();
+    let held = lexicon().industry_counts(stems);
+    let mut counts: Vec<(usize, &str)> =
+        held.into_iter().zip(lexicon().industries.iter().copied()).filter(|(count, _)| *count >= 2).collect();
     counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
     let mut found: Vec<String> = known.to_vec();
     for (_, name) in counts {

@@ -67,9 +67,10 @@ pub(crate) fn matches(subjects: &[Subject<'_>], brand: &BrandProfile) -> Vec<Mat
         .map(|text| words::stems_of_phrase(text))
         .collect();
     let profile = words::stemmed(&profile_text(brand));
+    let profile = mechanisms::counted(&profile);
     let mut found: Vec<Match> = Vec::new();
     for (subject_index, subject) in subjects.iter().enumerate() {
-        let said = format!("{}{profile}", subject.text);
+        let said = [&mechanisms::counted(&subject.text), &profile];
         for (product_index, carrier) in carriers.iter().enumerate() {
             let surest = subject.kinds.iter().take(KINDS_MAX);
             let fallback = subject

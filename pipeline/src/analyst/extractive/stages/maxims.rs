@@ -16,7 +16,9 @@ pub(crate) fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize
     let kinds: Vec<_> = topics
         .iter()
         .map(|topic| {
-            (*topic, mechanisms::kinds_of(&mechanisms::text_of(analysis, *topic), "", &analysis.rarity))
+            let kinds = mechanisms::kinds_of(&mechanisms::text_of(analysis, *topic), "", &analysis.rarity);
+            let norm = analysis.topics.get(*topic).map_or(0.0, |topic| vectors::norm(&topic.vector));
+            (*topic, norm, kinds)
         })
         .collect();
     let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
@@ -34,8 +36,10 @@ pub(crate) fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize
         stems.extend(own.iter().flat_map(|s| s.stems.iter().cloned()));
         let mut text = words::stemmed(&section.heading);
         own.iter().for_each(|s| text.push_str(&s.stemmed));
+        let text = mechanisms::counted(&text);
         let vector = vectors::vector(&stems, &analysis.rarity);
-        for (topic, kinds) in &kinds {
+        let norm = vectors::norm(&vector);
+        for (topic, major_norm, kinds) in &kinds {
             if let Some(major) = analysis.topics.get(*topic) {
                 // A maxim that uses the words of a topic's mechanism is surely about that topic.
                 let shared = kinds
@@ -44,7 +48,8 @@ pub(crate) fn maxims(analysis: &Analysis, topics: &[usize]) -> Vec<(usize, usize
                     .map(|(sureness, mechanism)| sureness * sureness * mechanism.affinity(&text).min(4.0))
                     .max_by(f64::total_cmp)
                     .unwrap_or(0.0);
-                let likeness = vectors::cosine(&vector, &major.vector) + shared * 0.1;
+                let likeness =
+                    vectors::cosine_of((&vector, norm), (&major.vector, *major_norm)) + shared * 0.1;
                 pairs.push((likeness, *topic, minor));
             }
         }

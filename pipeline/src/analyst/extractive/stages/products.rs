@@ -27,18 +27,15 @@ pub(crate) fn class_of(entry: &str, industry: &str) -> &'static str {
 
 /// The class that most of the stems belong to.
 pub(crate) fn class_of_stems(stems: &[String]) -> Option<&'static str> {
+    let counts = lexicon().concept_counts(stems.iter());
+    let hits = |class: &str| -> usize {
+        let concepts = lexicon().concepts.iter().zip(&counts).filter(|(concept, _)| concept.broader == class);
+        concepts.map(|(_, count)| count).sum()
+    };
     ["food", "durable", "service"]
         .into_iter()
         .rev()
-        .map(|class| {
-            let concepts = lexicon().concepts.iter().filter(|concept| concept.broader == class);
-            (
-                concepts
-                    .map(|concept| stems.iter().filter(|stem| concept.stems.contains(*stem)).count())
-                    .sum::<usize>(),
-                class,
-            )
-        })
+        .map(|class| (hits(class), class))
         .filter(|(hits, _)| *hits > 0)
         .max_by_key(|(hits, _)| *hits)
         .map(|(_, class)| class)

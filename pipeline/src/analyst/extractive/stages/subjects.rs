@@ -1,6 +1,6 @@
 //! Subjects: what each lesson is about, gathered from everything that the run knows of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::{
     analyst::extractive::{
@@ -8,6 +8,7 @@ use crate::{
             clusters,
             mechanisms::{self, Mechanism},
             result::Analysis,
+            sentence::Sentence,
         },
         stages::{citations, products},
         text::{lexicon::lexicon, words},
@@ -92,10 +93,15 @@ fn lesson_text(analysis: &Analysis, lesson: &Lesson) -> String {
 /// The topic that holds most of the lesson's sentences, or else the most similar one.
 fn topic_of(analysis: &Analysis, lesson: &Lesson, inspirations: &[&Inspiration]) -> Option<usize> {
     let plain = words::plain(&lesson_text(analysis, lesson));
+    // The first words rule out nearly all sentences. Only the rest are searched for.
+    let starts: HashSet<&str> =
+        plain.match_indices(' ').filter_map(|(at, _)| words::first_words(plain.get(at..)?)).collect();
+    let holds = |s: &Sentence| {
+        words::first_words(&s.plain).is_none_or(|start| starts.contains(start)) && plain.contains(&s.plain)
+    };
     let mut best: Option<(usize, usize)> = None;
     for topic in clusters::majors(analysis) {
-        let held =
-            analysis.of_topic(topic).filter(|(_, s)| s.word_count > 5 && plain.contains(&s.plain)).count();
+        let held = analysis.of_topic(topic).filter(|(_, s)| s.word_count > 5 && holds(s)).count();
         if held > 0 && best.is_none_or(|(most, _)| held > most) {
             best = Some((held, topic));
         }
@@ -107,12 +113,10 @@ fn topic_of(analysis: &Analysis, lesson: &Lesson, inspirations: &[&Inspiration])
 
 /// The share of each concept among all words that stand for a concept.
 fn concept_shares(stems: &[String]) -> BTreeMap<&'static str, f64> {
+    let counts = lexicon().concept_counts(stems.iter());
     let mut shares: BTreeMap<&'static str, f64> = BTreeMap::new();
-    for concept in &lexicon().concepts {
-        let count = stems.iter().filter(|stem| concept.stems.contains(*stem)).count();
-        if count > 0 {
-            shares.insert(concept.name, count as f64);
-        }
+    for (concept, count) in lexicon().concepts.iter().zip(counts).filter(|(_, count)| *count > 0) {
+        shares.insert(concept.name, count as f64);
     }
     let total: f64 = shares.values().sum();
     for share in shares.values_mut() {

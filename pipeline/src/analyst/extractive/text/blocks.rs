@@ -1,14 +1,20 @@
 //! Divides pages into blocks: headings, paragraphs, list items, and text that is not prose.
 
+use std::collections::BTreeSet;
+
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
-    analyst::extractive::text::{
-        hyphens::Joiner,
-        lexicon::lexicon,
-        line_shape::{
-            continues, ends_sentence, is_caption, is_row, item_text, looks_like_heading, numbered,
-            starts_like_sentence,
+    analyst::extractive::{
+        limits::TEXT_BYTES_MAX,
+        stop::{Stop, Stopped},
+        text::{
+            hyphens::Joiner,
+            lexicon::lexicon,
+            line_shape::{
+                continues, ends_sentence, is_caption, is_row, item_text, looks_like_heading, numbered,
+                starts_like_sentence,
+            },
         },
     },
     document::{Document, Page, titles},
@@ -43,28 +49,59 @@ struct Group<'p> {
     cut_off: bool,
 }
 
-/// All blocks of a document, in order.
-pub(crate) fn blocks(document: &Document) -> Vec<Block> {
-    let joiner = Joiner::new(document);
+/// The blocks of a document, in order.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    pub(crate) all: Vec<Block>,
+    /// The document holds more text than is analysed.
+    pub(crate) is_cut: bool,
+}
+
+/// All blocks of a document, up to [`TEXT_BYTES_MAX`].
+pub(crate) fn blocks(document: &Document, stop: &Stop) -> Result<Blocks, Stopped> {
+    let joiner = Joiner::new(document, stop)?;
     let abbreviations = titles::abbreviations(&document.pages);
     let mut all = Vec::new();
+    let mut left = TEXT_BYTES_MAX;
+    let mut is_cut = false;
     for page in &document.pages {
         for group in groups(page) {
-            add_group(&group, page.number, &joiner, &mut all);
+            stop.check()?;
+            let length: usize = group.lines.iter().map(|line| line.len()).sum();
+            is_cut |= length > left;
+            if left > 0 {
+                add_group(&group.within(left), page.number, &joiner, &mut all);
+            }
+            left = left.saturating_sub(length);
         }
     }
     demote_stray_headings(&mut all);
     for heading in all.iter_mut().filter(|block| block.kind == Kind::Heading) {
+        stop.check()?;
         heading.text = titles::without_shouting(&heading.text, &abbreviations);
     }
-    all
+    Ok(Blocks { all, is_cut })
+}
+
+impl<'p> Group<'p> {
+    /// The group's beginning, of at most so many bytes.
+    fn within(self, bytes_max: usize) -> Self {
+        let mut left = bytes_max;
+        let lines = self.lines.into_iter().map_while(|line| {
+            let line = line.get(..line.floor_char_boundary(left))?;
+            left -= line.len();
+            (!line.is_empty()).then_some(line)
+        });
+        Self { lines: lines.collect(), cut_off: self.cut_off }
+    }
 }
 
 fn groups(page: &Page) -> Vec<Group<'_>> {
+    let headers: BTreeSet<usize> = page.running_header_lines.iter().copied().collect();
     let mut all: Vec<Group<'_>> = Vec::new();
     let mut current = Group::default();
     for (index, line) in page.text.lines().enumerate() {
-        let is_running_header = page.running_header_lines.contains(&index);
+        let is_running_header = headers.contains(&index);
         let line = line.trim();
         if (line.is_empty() || is_running_header) && !current.lines.is_empty() {
             all.push(std::mem::take(&mut current));
@@ -112,10 +149,10 @@ fn split_at_headings<'p>(group: &Group<'p>) -> Vec<Group<'p>> {
 
 fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>) {
     let mut lines: &[&str] = &group.lines;
+    let mut widths = widths_after(lines).into_iter();
     // The group begins with a heading that stands directly on its paragraph.
-    while let [first, rest @ ..] = lines {
+    while let ([first, rest @ ..], Some(width)) = (lines, widths.next()) {
         let Some(next) = rest.first() else { break };
-        let width = rest.iter().map(|line| line.chars().count()).max().unwrap_or(0);
         let short = first.chars().count() * 10 < width * 7 || numbered(first).is_some();
         if !(looks_like_heading(first) && short && starts_like_sentence(next)) {
             break;
@@ -139,7 +176,7 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>
         // The end of a column or an empty line has cut a sentence: this group continues the last block.
         let same_page = last.page == page;
         if same_page && matches!(last.kind, Kind::Prose | Kind::Item) && !ends_sentence(&last.text) {
-            last.text = joiner.join(&[last.text.as_str(), text.as_str()]);
+            joiner.append(&mut last.text, &text);
             return;
         }
     }
@@ -155,11 +192,27 @@ fn add_group(group: &Group<'_>, page: u32, joiner: &Joiner, all: &mut Vec<Block>
     let only_line_is_heading = lines.len() <= 2 && looks_like_heading(&text);
     if only_line_is_heading {
         all.push(heading(&text, page));
-    } else if is_caption(&text) || is_row(&text) || text.unicode_words().count() < 5 {
+    } else if is_caption(&text) || is_row(&text) || text.unicode_words().nth(4).is_none() {
         all.push(Block { page, kind: Kind::Other, text, marked: false });
     } else {
         all.push(Block { page, kind: Kind::Prose, text, marked: false });
     }
+}
+
+/// For each line, the characters of the longest line after it.
+fn widths_after(lines: &[&str]) -> Vec<usize> {
+    let mut widest = 0;
+    let mut widths: Vec<usize> = lines
+        .iter()
+        .rev()
+        .map(|line| {
+            let after = widest;
+            widest = widest.max(line.chars().count());
+            after
+        })
+        .collect();
+    widths.reverse();
+    widths
 }
 
 fn heading(line: &str, page: u32) -> Block {
@@ -177,25 +230,41 @@ fn heading(line: &str, page: u32) -> Block {
 /// Turns headings that lead to no prose into other text: they are cells, labels or lines of a table of
 /// contents.
 fn demote_stray_headings(all: &mut [Block]) {
-    let kinds: Vec<(Kind, bool)> = all.iter().map(|block| (block.kind, is_certain(block))).collect();
+    let after = facts_after(all);
     let mut run = 0_usize;
     let short = |kind: Kind| matches!(kind, Kind::Heading | Kind::Other);
-    for (index, block) in all.iter_mut().enumerate() {
+    for (block, (headings, leads)) in all.iter_mut().zip(after) {
         if block.kind != Kind::Heading {
             run = if block.kind == Kind::Other { run + 1 } else { 0 };
             continue;
         }
-        let rest = kinds.get(index + 1..).unwrap_or_default();
-        let headings = rest.iter().take_while(|(kind, _)| *kind == Kind::Heading).count();
-        let leads = rest.get(headings).is_some_and(|(kind, _)| matches!(kind, Kind::Prose | Kind::Item));
-        let one_word = block.text.unicode_words().count() < 2;
+        let one_word = block.text.unicode_words().nth(1).is_none();
         let doubtful = run >= DEBRIS_RUN_MIN && (one_word || headings > 0);
-        let certain = kinds.get(index).is_some_and(|(_, certain)| *certain);
-        if !certain && (!leads || headings >= 2 || doubtful) {
+        if (!leads || headings >= 2 || doubtful) && !is_certain(block) {
             block.kind = Kind::Other;
         }
         run = if short(block.kind) { run + 1 } else { 0 };
     }
+}
+
+/// For each block, the number of headings that follow it directly, and whether prose follows those.
+fn facts_after(all: &[Block]) -> Vec<(usize, bool)> {
+    let (mut headings, mut leads) = (0_usize, false);
+    let mut facts: Vec<(usize, bool)> = all
+        .iter()
+        .rev()
+        .map(|block| {
+            let after = (headings, leads);
+            if block.kind == Kind::Heading {
+                headings += 1;
+            } else {
+                (headings, leads) = (0, matches!(block.kind, Kind::Prose | Kind::Item));
+            }
+            after
+        })
+        .collect();
+    facts.reverse();
+    facts
 }
 
 /// Whether a heading is certain, because the word lists give it a role.

@@ -1,56 +1,74 @@
 //! Joins hard-wrapped lines to paragraphs.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
-use crate::document::Document;
+use crate::{
+    analyst::extractive::stop::{Stop, Stopped},
+    document::Document,
+};
 
 const HYPHENS: [char; 3] = ['-', '‐', '\u{ad}'];
 
 /// Joins hard-wrapped lines. The document's other words tell whether a hyphen at a line's end belongs to the
-/// word.
-#[derive(Debug)]
+/// word. No set is ever iterated, so their order cannot matter.
+#[derive(Debug, Default)]
 pub(crate) struct Joiner {
-    words: BTreeSet<String>,
-    compounds: BTreeSet<String>,
+    words: HashSet<String>,
+    compounds: HashSet<String>,
 }
 
 impl Joiner {
-    pub(crate) fn new(document: &Document) -> Self {
-        let mut words = BTreeSet::new();
-        let mut compounds = BTreeSet::new();
-        for line in document.pages.iter().flat_map(|page| page.text.lines()) {
+    pub(crate) fn new(document: &Document, stop: &Stop) -> Result<Self, Stopped> {
+        let mut joiner = Self::default();
+        let lines = || document.pages.iter().flat_map(|page| page.text.lines());
+        // Without a hyphen at a line's end, nobody asks for the words.
+        if !lines().any(|line| line.trim_end().ends_with(HYPHENS)) {
+            return Ok(joiner);
+        }
+        for line in lines() {
+            stop.check()?;
             for token in line.split_whitespace() {
                 let bare = token.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
                 if token.ends_with(HYPHENS) || bare.is_empty() {
                     continue;
                 }
                 if bare.contains(HYPHENS) {
-                    compounds.insert(bare.replace('‐', "-"));
+                    joiner.compounds.insert(bare.replace('‐', "-"));
                 } else {
-                    words.insert(bare);
+                    joiner.words.insert(bare);
                 }
             }
         }
-        Self { words, compounds }
+        Ok(joiner)
     }
 
     pub(crate) fn join(&self, lines: &[&str]) -> String {
         let mut text = String::new();
         for line in lines {
-            let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
-            let broken = text.ends_with(HYPHENS)
-                && text.chars().rev().nth(1).is_some_and(char::is_alphabetic)
-                && line.chars().next().is_some_and(char::is_lowercase);
-            if broken {
-                if !self.keeps_hyphen(&text, &line) {
-                    text.pop();
-                }
-            } else if !text.is_empty() {
-                text.push(' ');
-            }
-            text.push_str(&line);
+            self.append(&mut text, line);
         }
         text.replace('\u{ad}', "")
+    }
+
+    /// Adds a line to a text.
+    pub(crate) fn append(&self, text: &mut String, line: &str) {
+        let mut words = line.split_whitespace();
+        let first = words.next().unwrap_or_default();
+        let broken = text.ends_with(HYPHENS)
+            && text.chars().rev().nth(1).is_some_and(char::is_alphabetic)
+            && first.chars().next().is_some_and(char::is_lowercase);
+        if broken {
+            if !self.keeps_hyphen(text, first) {
+                text.pop();
+            }
+        } else if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(first);
+        for word in words {
+            text.push(' ');
+            text.push_str(word);
+        }
     }
 
     /// Whether the hyphen between the end of `left` and the start of `right` belongs to the word.

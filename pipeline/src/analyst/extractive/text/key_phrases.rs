@@ -1,10 +1,13 @@
 //! Key phrases: runs of words that a text uses as terms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::analyst::extractive::text::words;
+use crate::analyst::extractive::{limits::PHRASES_MAX, text::words};
+
+/// The most words of a phrase, with the parts of hyphenated words. No term has more.
+const WORDS_MAX: usize = 8;
 
 /// Words that open an object or a clause.
 const OBJECT_OPENERS: [&str; 24] = [
@@ -36,30 +39,28 @@ pub(crate) fn phrases_used<'s>(
     uses_min: usize,
 ) -> Vec<String> {
     let sentences: Vec<&str> = sentences.collect();
-    let plain: Vec<String> = sentences.iter().map(|sentence| words::plain(sentence)).collect();
-    let mut scores: BTreeMap<String, (f64, String)> = BTreeMap::new();
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut phrases: Vec<(String, String)> = Vec::new();
     for phrase in sentences.iter().flat_map(|sentence| candidates(sentence)) {
-        let stems = words::stems_of_phrase(&phrase);
-        let key = stems.join(" ");
-        if scores.contains_key(&key) {
-            continue;
-        }
-        let weight: f64 = stems.iter().map(|stem| rarity.get(stem).copied().unwrap_or(1.0)).sum();
-        let uses = plain.iter().filter(|text| words::holds(text, words::plain(&phrase).trim())).count();
-        if uses >= uses_min {
-            scores.insert(key, (weight * uses as f64, phrase));
+        if phrases.len() < PHRASES_MAX && seen.insert(phrase.clone()) {
+            let plain = words::plain(&phrase);
+            phrases.push((phrase, plain));
         }
     }
-    let mut ranked: Vec<(f64, String)> = scores.into_values().collect();
-    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    let mut kept: Vec<String> = Vec::new();
-    for (_, phrase) in ranked {
+    let uses = uses(&sentences, &phrases);
+    let mut scores: BTreeMap<String, (f64, String, Vec<String>)> = BTreeMap::new();
+    for ((phrase, _), uses) in phrases.into_iter().zip(uses).filter(|(_, uses)| *uses >= uses_min) {
         let stems = words::stems_of_phrase(&phrase);
-        let overlaps = kept.iter().any(|other| {
-            let others = words::stems_of_phrase(other);
-            stems.iter().any(|stem| others.contains(stem))
-        });
-        if !overlaps {
+        let weight: f64 = stems.iter().map(|stem| rarity.get(stem).copied().unwrap_or(1.0)).sum();
+        scores.entry(stems.join(" ")).or_insert((weight * uses as f64, phrase, stems));
+    }
+    let mut ranked: Vec<(f64, String, Vec<String>)> = scores.into_values().collect();
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut kept: Vec<String> = Vec::new();
+    for (_, phrase, stems) in ranked {
+        if !stems.iter().any(|stem| taken.contains(stem)) {
+            taken.extend(stems);
             kept.push(phrase);
         }
         if kept.len() == count_max {
@@ -67,6 +68,42 @@ pub(crate) fn phrases_used<'s>(
         }
     }
     kept
+}
+
+/// In how many sentences each phrase occurs: one look at every place of every sentence, for all phrases together.
+fn uses(sentences: &[&str], phrases: &[(String, String)]) -> Vec<usize> {
+    let index: HashMap<&str, usize> =
+        phrases.iter().zip(0..).map(|((_, plain), at)| (plain.trim(), at)).collect();
+    let lengths: BTreeSet<usize> = index.keys().map(|plain| plain.split(' ').count()).collect();
+    let mut uses = vec![0_usize; phrases.len()];
+    // The last sentence in which a phrase was counted, from 1.
+    let mut counted_in = vec![0_usize; phrases.len()];
+    for (sentence, number) in sentences.iter().zip(1..) {
+        let plain = words::plain(sentence);
+        let text = plain.trim();
+        let starts: Vec<usize> =
+            std::iter::once(0).chain(text.match_indices(' ').map(|(at, _)| at + 1)).collect();
+        for (at, start) in starts.iter().enumerate() {
+            for length in lengths.iter().take_while(|length| **length <= WORDS_MAX) {
+                let end = starts.get(at + length).map_or(text.len(), |next| next - 1);
+                if at + length > starts.len() {
+                    break;
+                }
+                let Some(found) = text.get(*start..end).and_then(|words| index.get(words)) else { continue };
+                if let (Some(last), Some(uses)) = (counted_in.get_mut(*found), uses.get_mut(*found))
+                    && *last != number
+                {
+                    *last = number;
+                    *uses += 1;
+                }
+            }
+        }
+    }
+    // Phrases that differ in capitals or hyphens share their places.
+    phrases
+        .iter()
+        .map(|(_, plain)| index.get(plain.trim()).and_then(|at| uses.get(*at)).copied().unwrap_or(0))
+        .collect()
 }
 
 /// Runs of two or three lower-case content words after a determiner, where English puts a noun phrase.

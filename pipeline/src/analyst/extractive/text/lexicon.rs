@@ -4,7 +4,7 @@
 //! [`words::plain`]) where it does.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::LazyLock,
 };
 
@@ -23,6 +23,36 @@ pub(crate) struct Concept {
     pub(crate) stems: BTreeSet<String>,
 }
 
+/// The phrases of one kind of marker, in groups of equal weight.
+#[derive(Debug, Default)]
+struct Markers {
+    weights: Vec<u32>,
+    /// The phrases that begin with a word, each with its group.
+    by_first: HashMap<&'static str, Vec<(usize, &'static str)>>,
+}
+
+impl Markers {
+    fn add_group(&mut self, weight: u32, phrases: &'static str) {
+        for phrase in phrases.split('|') {
+            let first = phrase.split(' ').next().unwrap_or(phrase);
+            self.by_first.entry(first).or_default().push((self.weights.len(), phrase));
+        }
+        self.weights.push(weight);
+    }
+
+    /// The phrases that a text in plain form holds, each once.
+    fn held(&self, plain: &str) -> Vec<(usize, &'static str)> {
+        let mut held: Vec<(usize, &'static str)> = Vec::new();
+        for found in plain.split(' ').filter_map(|word| self.by_first.get(word)).flatten() {
+            let (_, phrase) = found;
+            if !held.contains(found) && (!phrase.contains(' ') || words::holds(plain, phrase)) {
+                held.push(*found);
+            }
+        }
+        held
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Lexicon {
     never_end: BTreeSet<&'static str>,
@@ -33,9 +63,38 @@ pub(crate) struct Lexicon {
     headings: Vec<(Role, Vec<String>)>,
     pub(crate) boilerplate: Vec<&'static str>,
     signals: BTreeMap<&'static str, BTreeSet<String>>,
-    markers: BTreeMap<&'static str, Vec<(u32, Vec<&'static str>)>>,
-    pub(crate) industries: Vec<(&'static str, BTreeSet<String>)>,
+    markers: BTreeMap<&'static str, Markers>,
+    pub(crate) industries: Vec<&'static str>,
+    /// For each stem, the industries that it stands for, as indexes.
+    industries_by_stem: HashMap<String, Vec<usize>>,
     pub(crate) concepts: Vec<Concept>,
+    concepts_by_stem: HashMap<String, Vec<usize>>,
+}
+
+/// Inverts lists of stems: for each stem, the indexes of the lists that hold it.
+fn inverted<'s>(lists: impl Iterator<Item = &'s BTreeSet<String>>) -> HashMap<String, Vec<usize>> {
+    let mut inverted: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, list) in lists.enumerate() {
+        for stem in list {
+            inverted.entry(stem.clone()).or_default().push(index);
+        }
+    }
+    inverted
+}
+
+/// How many of the stems stand for each entry of a list with `length` entries.
+fn counts<'s>(
+    stems: impl Iterator<Item = &'s String>,
+    by_stem: &HashMap<String, Vec<usize>>,
+    length: usize,
+) -> Vec<usize> {
+    let mut counts = vec![0_usize; length];
+    for index in stems.filter_map(|stem| by_stem.get(stem)).flatten() {
+        if let Some(count) = counts.get_mut(*index) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 /// The lists, parsed at first use.
@@ -58,14 +117,24 @@ fn keyed(source: &'static str, key: &str) -> BTreeSet<&'static str> {
 
 impl Lexicon {
     fn read() -> Self {
-        let mut markers: BTreeMap<&str, Vec<(u32, Vec<&str>)>> = BTreeMap::new();
+        let mut markers: BTreeMap<&str, Markers> = BTreeMap::new();
         for line in word_lists::lines(word_lists::MARKERS) {
             let mut parts = line.splitn(3, ' ');
             if let (Some(name), Some(weight), Some(list)) = (parts.next(), parts.next(), parts.next()) {
                 let weight = weight.parse().unwrap_or(1);
-                markers.entry(name).or_default().push((weight, list.split('|').collect()));
+                markers.entry(name).or_default().add_group(weight, list);
             }
         }
+        let industries: Vec<(&'static str, BTreeSet<String>)> = word_lists::lines(word_lists::INDUSTRIES)
+            .filter_map(|line| line.split_once('|'))
+            .map(|(name, list)| (name, stems(list)))
+            .collect();
+        let concepts: Vec<Concept> = word_lists::lines(word_lists::CONCEPTS)
+            .filter_map(|line| {
+                let mut parts = line.splitn(3, '|');
+                Some(Concept { name: parts.next()?, broader: parts.next()?, stems: stems(parts.next()?) })
+            })
+            .collect();
         Self {
             never_end: keyed(word_lists::ABBREVIATIONS, "never"),
             maybe_end: keyed(word_lists::ABBREVIATIONS, "maybe"),
@@ -88,17 +157,21 @@ impl Lexicon {
                 .map(|(name, list)| (name, stems(list)))
                 .collect(),
             markers,
-            industries: word_lists::lines(word_lists::INDUSTRIES)
-                .filter_map(|line| line.split_once('|'))
-                .map(|(name, list)| (name, stems(list)))
-                .collect(),
-            concepts: word_lists::lines(word_lists::CONCEPTS)
-                .filter_map(|line| {
-                    let mut parts = line.splitn(3, '|');
-                    Some(Concept { name: parts.next()?, broader: parts.next()?, stems: stems(parts.next()?) })
-                })
-                .collect(),
+            industries_by_stem: inverted(industries.iter().map(|(_, stems)| stems)),
+            industries: industries.into_iter().map(|(name, _)| name).collect(),
+            concepts_by_stem: inverted(concepts.iter().map(|concept| &concept.stems)),
+            concepts,
         }
+    }
+
+    /// How many of the stems stand for each industry.
+    pub(crate) fn industry_counts<'s>(&self, stems: impl Iterator<Item = &'s String>) -> Vec<usize> {
+        counts(stems, &self.industries_by_stem, self.industries.len())
+    }
+
+    /// How many of the stems stand for each concept.
+    pub(crate) fn concept_counts<'s>(&self, stems: impl Iterator<Item = &'s String>) -> Vec<usize> {
+        counts(stems, &self.concepts_by_stem, self.concepts.len())
     }
 
     /// A full stop after this token never ends a sentence.
@@ -167,20 +240,14 @@ impl Lexicon {
 
     /// The weight of one kind of marker in a sentence in plain form. Each phrase counts once.
     pub(crate) fn marker_weight(&self, name: &str, plain: &str) -> u32 {
-        let words: BTreeSet<&str> = plain.split_whitespace().collect();
-        // The first word rules out most phrases. Only the rest are searched for.
-        let occurs = |phrase: &&&str| match phrase.split_once(' ') {
-            None => words.contains(**phrase),
-            Some((first, _)) => words.contains(first) && words::holds(plain, phrase),
-        };
-        self.markers.get(name).map_or(0, |groups| {
-            groups
-                .iter()
-                .map(|(weight, phrases)| {
-                    let hits = phrases.iter().filter(occurs).count();
-                    weight * u32::try_from(hits.min(3)).unwrap_or(3)
-                })
-                .sum()
-        })
+        let Some(markers) = self.markers.get(name) else { return 0 };
+        let held = markers.held(plain);
+        let groups = markers.weights.iter().enumerate();
+        groups
+            .map(|(group, weight)| {
+                let hits = held.iter().filter(|(of, _)| *of == group).count();
+                weight * u32::try_from(hits.min(3)).unwrap_or(3)
+            })
+            .sum()
     }
 }

@@ -7,8 +7,13 @@ use crate::{analyst::extractive::text::words, english::MONTHS};
 /// The most words of a heading. A longer line without a full stop is a caption or debris.
 const HEADING_WORDS_MAX: usize = 14;
 const HEADING_CHARS_MAX: usize = 110;
+const MARKS_BYTES_MAX: usize = 64;
 
 pub(crate) fn looks_like_heading(line: &str) -> bool {
+    // No character has more than four bytes. The marks and the number before a heading are short.
+    if line.len() > 4 * HEADING_CHARS_MAX + MARKS_BYTES_MAX {
+        return false;
+    }
     let marked = line.trim_start_matches('#').trim();
     let bare = numbered(marked).unwrap_or(marked);
     let count = bare.unicode_words().count();
@@ -102,7 +107,7 @@ pub(crate) fn starts_like_sentence(line: &str) -> bool {
 }
 
 pub(crate) fn continues(text: &str) -> bool {
-    text.chars().next().is_some_and(char::is_lowercase) && text.unicode_words().count() >= 3
+    text.chars().next().is_some_and(char::is_lowercase) && text.unicode_words().nth(2).is_some()
 }
 
 pub(crate) fn ends_sentence(text: &str) -> bool {

@@ -3,6 +3,7 @@
 pub(crate) mod blocks;
 pub(crate) mod hyphens;
 pub(crate) mod key_phrases;
+pub(crate) mod language;
 pub(crate) mod lexicon;
 pub(crate) mod line_shape;
 pub(crate) mod names;

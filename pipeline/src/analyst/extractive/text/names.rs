@@ -1,10 +1,13 @@
 //! Proper names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::analyst::extractive::text::{lexicon::lexicon, word_lists::is_stopword};
+use crate::analyst::extractive::{
+    stop::{Stop, Stopped},
+    text::{lexicon::lexicon, word_lists::is_stopword},
+};
 
 /// The most words of a name that the analyst makes.
 const NAME_WORDS_MAX: usize = 8;
@@ -34,16 +37,20 @@ pub(crate) struct Names {
 
 impl Names {
     /// Collects names: capitalised sequences that do not merely begin a sentence.
-    pub(crate) fn collect<'s>(sentences: impl Iterator<Item = &'s str>) -> Self {
+    pub(crate) fn collect<'s>(
+        sentences: impl Iterator<Item = &'s str>,
+        stop: &Stop,
+    ) -> Result<Self, Stopped> {
         let mut names = Self::default();
         let sentences: Vec<&str> = sentences.collect();
-        let common: BTreeSet<&str> = sentences
+        let common: HashSet<&str> = sentences
             .iter()
             .flat_map(|s| s.unicode_words())
             .filter(|word| word.starts_with(char::is_lowercase))
             .collect();
         let mut openers: BTreeMap<String, usize> = BTreeMap::new();
         for sentence in sentences {
+            stop.check()?;
             for (initial, name) in capitalised_runs(sentence) {
                 let several = name.contains(' ');
                 if initial && !several {
@@ -66,7 +73,7 @@ impl Names {
         {
             *names.counts.entry(name).or_default() += count;
         }
-        names
+        Ok(names)
     }
 
     /// Takes in a name that stands before the colon of a heading.

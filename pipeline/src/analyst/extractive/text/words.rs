@@ -28,6 +28,12 @@ pub(crate) fn plain(text: &str) -> String {
     out
 }
 
+/// The first three words of a text in plain form, with the spaces around them. None if it has fewer.
+pub(crate) fn first_words(plain: &str) -> Option<&str> {
+    let end = plain.match_indices(' ').nth(3)?.0;
+    plain.get(..=end)
+}
+
 /// Whether a text in plain form holds a phrase as whole words.
 pub(crate) fn holds(plain: &str, phrase: &str) -> bool {
     plain.match_indices(phrase).any(|(at, _)| {

@@ -60,7 +60,7 @@ async fn a_kept_document_goes_after_its_retention() {
     let until: Timestamp = "2026-12-01T12:30:00Z".parse().unwrap();
     assert_eq!((facts.until, facts.format, facts.sha256), (until, Format::Pdf, sha256_hex(BYTES)));
     assert_eq!(kept.store.read_document(&kept.env.run).await.unwrap().as_deref(), Some(BYTES));
-    assert_eq!(kept.marked().await, [kept.env.run.clone()]);
+    assert_eq!(kept.marked().await, std::slice::from_ref(&kept.env.run));
     assert_eq!(kept.sweep().await, DocumentSweep::Kept(Some(until)));
     kept.clock.advance(10 * DAY);
     assert_eq!(kept.store.kept_document(&kept.env.run).await.unwrap(), None, "before any sweep");
