@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test test-long soak check audit lint-image test-model bench eval fuzz client setup
+.PHONY: help run run-service test test-long soak check audit lint-image test-model bench corpus eval fuzz client setup
 
 # One set of features for `make run` and all tests: cargo builds the dependencies once. The released binary's allocator is not
 # among them (see backend/Cargo.toml).
@@ -50,6 +50,9 @@ lint-image: ## lint the Dockerfile and the shell scripts (needs Python's venv an
 
 bench: ## measure all, or what BENCH names (throughput, service, …), in a build of its own
 	cargo bench --package backend --locked --profile measure $(addprefix --bench ,$(BENCH))
+
+corpus: ## measure the readers on the documents below DIR, beside pdftotext and PyMuPDF (PYTHON) where installed
+	CORPUS="$(abspath $(or $(DIR),data/samples))" cargo bench --package backend --locked --profile measure --bench corpus
 
 eval: ## measure the built-in analyst's reports on the golden set, and compare them with the committed figures
 	cargo run --quiet --bin innovation $(FEATURES) -- eval --baseline data/eval/baseline.json

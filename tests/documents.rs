@@ -10,7 +10,10 @@ use backend::documents::{
 };
 use pipeline::document::{Document, DocumentError, Format};
 
-use crate::support::hostile;
+use crate::support::{
+    agreement::{compare, words},
+    hostile,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_innovation");
 
@@ -248,6 +251,83 @@ fn the_deck_has_one_page_per_slide() {
     assert!(
         document.pages[3].text.contains("Spoilage fell when the lockers began to order by weather forecast")
     );
+}
+
+/// The story that the samples `borrowed-kitchen.*` tell.
+fn borrowed_kitchen() -> String {
+    let source = std::fs::read(sample("sources/borrowed-kitchen.json")).unwrap();
+    let story: serde_json::Value = serde_json::from_slice(&source).unwrap();
+    let mut texts = vec![story["title"].as_str().unwrap().to_owned()];
+    for chapter in story["chapters"].as_array().unwrap() {
+        texts.push(chapter["heading"].as_str().unwrap().to_owned());
+        let items = ["paragraphs", "list"].into_iter().filter_map(|part| chapter[part].as_array()).flatten();
+        texts.extend(items.map(|text| text.as_str().unwrap().to_owned()));
+    }
+    texts.join("\n")
+}
+
+#[test]
+fn one_story_reads_alike_in_every_format() {
+    let story = words(&borrowed_kitchen());
+    for (name, format, pages) in [
+        ("borrowed-kitchen.odt", Format::Odt, 1),
+        ("borrowed-kitchen.rtf", Format::Rtf, 4),
+        ("borrowed-kitchen.eml", Format::Eml, 2),
+        ("borrowed-kitchen.mhtml", Format::Mhtml, 4),
+    ] {
+        let document = document(&sample(name));
+        assert_eq!((document.format, document.pages.len()), (format, pages), "{name}");
+        assert_eq!(document.title.as_deref(), Some("The Borrowed Kitchen"), "{name}");
+        assert!(document.warnings.is_empty(), "{name}: {:?}", document.warnings);
+        let text: Vec<&str> = document.pages.iter().map(|page| page.text.as_str()).collect();
+        let agreement = compare(&words(&text.join("\n")), &story);
+        assert!(agreement.recall == 1.0 && agreement.order > 0.98, "{name}: {agreement:?}");
+        assert!(!text.concat().contains("MUST-NOT-APPEAR"), "{name}");
+    }
+}
+
+#[test]
+fn books_and_slides_are_cited_by_their_parts() {
+    let book = document(&sample("borrowed-kitchen.epub"));
+    let labels: Vec<&str> = book.pages.iter().filter_map(|page| page.label.as_deref()).collect();
+    assert_eq!(labels, ["A kitchen that nobody owns", "What changed", "What others can learn"]);
+    let story = words(&borrowed_kitchen());
+    let text: Vec<&str> = book.pages.iter().map(|page| page.text.as_str()).collect();
+    // All but the title, which is no part of the text.
+    assert!(compare(&words(&text.join("\n")), &story).recall > 0.98);
+    let slides = document(&sample("borrowed-kitchen.odp"));
+    assert_eq!((slides.format, slides.pages.len()), (Format::Odp, 4));
+    assert_in_order(
+        &slides.pages[2].text,
+        &["What changed", "Small portions", "Speaker notes", "spent 18% less"],
+    );
+}
+
+#[test]
+fn one_table_reads_as_each_sheet_shows_it() {
+    for (name, format, rows) in [
+        (
+            "borrowed-kitchen.xlsx",
+            Format::Xlsx,
+            ["Gable | 1,284 | 82% | \u{20ac}1,219.50 | 3/2/2026", "Boiler house | 655 | 41%"],
+        ),
+        (
+            "borrowed-kitchen.ods",
+            Format::Ods,
+            ["Gable | 1,284 | 82% | 1,219.50 | 2026-03-02", "Boiler house | 655 | 41%"],
+        ),
+        (
+            "borrowed-kitchen.csv",
+            Format::Csv,
+            ["Gable | 1284 | 0,82 | 1219,5 | 2026-03-02", "\u{20ac}4.20; the caf\u{e9}"],
+        ),
+    ] {
+        let document = document(&sample(name));
+        assert_eq!((document.format, document.pages.len()), (format, 1), "{name}");
+        assert_in_order(&document.pages[0].text, &["Kitchen | Hours booked", rows[0], rows[1]]);
+        let label = (format != Format::Csv).then_some("Bookings");
+        assert_eq!(document.pages[0].label.as_deref(), label, "{name}");
+    }
 }
 
 #[test]

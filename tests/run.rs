@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Run, STAGE_FILES, assert_ok, innovation, sample, stderr};
 
-const SAMPLES: [&str; 7] = [
+const SAMPLES: [&str; 8] = [
     "trend-report.pdf",
     "case-study.pdf",
     "case-study.docx",
@@ -14,6 +14,7 @@ const SAMPLES: [&str; 7] = [
     "spotted-innovation.html",
     "spotted-innovation.md",
     "field-notes.txt",
+    "borrowed-kitchen.epub",
 ];
 const BRANDS: [&str; 4] = ["lactalis-canada", "mccormick-usa", "columbia-sportswear", "decathlon"];
 
@@ -123,6 +124,11 @@ fn markdown_serves_every_brand() {
 #[test]
 fn plain_text_serves_every_brand() {
     every_brand(SAMPLES[6]);
+}
+
+#[test]
+fn an_epub_serves_every_brand() {
+    every_brand(SAMPLES[7]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Shared by the whole-system tests: the real binary, with a folder and an environment of its own.
 
+pub(crate) mod agreement;
 pub(crate) mod blob;
 pub(crate) mod frontend;
 pub(crate) mod golden;

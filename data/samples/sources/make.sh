@@ -10,4 +10,5 @@ venv=${VENV:-${TMPDIR:-/tmp}/innovation-samples-venv}
 "$venv/bin/python" make_trend_report.py
 "$venv/bin/python" make_case_study.py
 "$venv/bin/python" make_briefing.py
-(cd .. && sha256sum trend-report.pdf case-study.pdf case-study.docx briefing.pptx)
+"$venv/bin/python" make_borrowed_kitchen.py
+(cd .. && sha256sum trend-report.pdf case-study.pdf case-study.docx briefing.pptx borrowed-kitchen.*)

@@ -12,6 +12,7 @@ mod page;
 mod phrases;
 mod picture;
 mod pruning;
+mod spans;
 mod surroundings;
 mod table;
 mod token;
@@ -25,6 +26,9 @@ use super::content::{HiddenReason, HiddenText};
 use super::encoding::{self, Decoded};
 use super::error::DocumentError;
 use super::raw::{RawDocument, RawPage};
+
+const TOO_MANY_RULES: &str =
+    "The page has too many style rules to apply all of them. Text that they hide may be part of the text.";
 
 /// The part of a page that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +88,7 @@ pub(super) fn read(source: &str, scope: Scope) -> Result<RawDocument, DocumentEr
     let page = tree::page(source, is_xml(source)).ok_or_else(|| {
         DocumentError::TooLarge("it has more than 1.5 million elements and texts".to_owned())
     })?;
-    let sights = visible::sights(&page);
+    let (sights, is_cut) = visible::sights(&page);
     let is_out = match scope {
         Scope::Main => surroundings::surroundings(&page, &sights),
         Scope::Everything => Vec::new(),
@@ -96,7 +100,10 @@ pub(super) fn read(source: &str, scope: Scope) -> Result<RawDocument, DocumentEr
     }
     let title =
         writer.main_heading.take().or_else(|| writer.first_heading.take()).or_else(|| declared_title(&page));
-    let warnings = warnings(&writer);
+    let mut warnings = warnings(&writer);
+    if is_cut {
+        warnings.push(TOO_MANY_RULES.to_owned());
+    }
     let hidden = std::mem::take(&mut writer.hidden.texts);
     let pages = writer.sections.pages();
     let hidden = hidden
@@ -200,6 +207,20 @@ mod tests {
         let page = b"<html><meta charset=\"iso-8859-2\"><p>\xb1</p>";
         assert_eq!(extract(page).unwrap().pages[0].text, "\u{105}");
         assert_eq!(texts("<html><meta charset=\"iso-8859-2\"><p>\u{e9}</p>"), ["\u{e9}"]);
+    }
+
+    #[test]
+    fn cells_stay_in_their_columns() {
+        let page = "<table><tr><th>region<th>year<th>share</tr><tr><td rowspan=2>North<td>2025<td>41%</tr><tr><td>2026<td>52%</tr>\
+                    <tr><td colspan=2 rowspan=2>South<td>7%</tr><tr><td>9%</tr></table>";
+        let rows = "region | year | share\nNorth | 2025 | 41%\n| 2026 | 52%\nSouth | 7%\n| 9%";
+        assert_eq!(texts(page), [rows]);
+        let flood = format!(
+            "<table>{}{}</table>",
+            "<tr><th rowspan=65000 colspan=100>a".repeat(50),
+            "<tr><td>b".repeat(50_000)
+        );
+        assert!(texts(&flood).concat().len() < 1_000_000);
     }
 
     #[test]

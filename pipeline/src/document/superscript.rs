@@ -1,15 +1,32 @@
-//! Raised digits. A power or a note's number must not become a part of the number before it.
+//! Raised digits, in the same form for every format. A power or a note's number must not become a part of the
+//! word or number before it.
 
-const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+/// Digits and signs as superscripts, if all of them exist in this form: an exponent must not join its base.
+pub(super) fn superscript(text: &str) -> Option<String> {
+    text.chars().map(superscript_char).collect()
+}
 
-/// The raised digits as characters that stay raised, if they follow a digit. `None` if the text can stay as it is.
-pub(super) fn after_digit(before: &str, raised: &str) -> Option<String> {
-    let sign = |c: char| match c {
-        '-' | '−' => Some('⁻'),
-        c => c.to_digit(10).and_then(|digit| DIGITS.get(digit as usize).copied()),
-    };
-    let signs: Option<String> = raised.trim().chars().map(sign).collect();
-    signs.filter(|signs| !signs.is_empty() && before.ends_with(|c: char| c.is_ascii_digit()))
+const fn superscript_char(c: char) -> Option<char> {
+    Some(match c {
+        '0' => '⁰',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        '4' => '⁴',
+        '5' => '⁵',
+        '6' => '⁶',
+        '7' => '⁷',
+        '8' => '⁸',
+        '9' => '⁹',
+        '+' => '⁺',
+        '-' | '−' | '–' => '⁻',
+        '=' => '⁼',
+        '(' => '⁽',
+        ')' => '⁾',
+        'n' => 'ⁿ',
+        ' ' | ',' => c,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -17,9 +34,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_digits_after_digits_are_raised() {
-        assert_eq!(after_digit("10", " 6 ").as_deref(), Some("⁶"));
-        assert_eq!(after_digit("10", "-12").as_deref(), Some("⁻¹²"));
-        assert_eq!((after_digit("m", "2"), after_digit("4", "th"), after_digit("4", "")), (None, None, None));
+    fn exponents_become_superscripts() {
+        assert_eq!(superscript("-12").as_deref(), Some("⁻¹²"));
+        assert_eq!((superscript("st"), superscript("[1]")), (None, None));
     }
 }

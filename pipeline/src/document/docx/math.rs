@@ -1,6 +1,6 @@
 //! Formulas in one line: `1/2`, `x²`, `√2`, `(a+b)`.
 
-use crate::document::{office::symbols::superscript, xml::Element};
+use crate::document::{superscript::superscript, xml::Element};
 
 /// Brackets nest a few deep.
 const DEPTH_MAX: usize = 64;

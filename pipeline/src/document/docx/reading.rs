@@ -117,7 +117,7 @@ impl<'d> Reading<'d> {
             "footnoteReference" => self.note(element, "footnote"),
             "endnoteReference" => self.note(element, "endnote"),
             "tbl" => self.body.tables.push(super::table::Table::default()),
-            "tr" | "tc" | "tblStyle" | "hMerge" => self.with_table(element),
+            "tr" | "tc" | "tblStyle" | "hMerge" | "vMerge" => self.with_table(element),
             "txbxContent" => self.boxes += 1,
             "chart" | "relIds" => self.drawing(element),
             "blip" | "imagedata" => {

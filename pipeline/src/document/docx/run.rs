@@ -1,9 +1,7 @@
 //! The look of a run of text, as far as it decides what a reader sees.
 
 use crate::document::{
-    content::HiddenReason,
-    office::symbols::{shown, superscript},
-    xml::Element,
+    content::HiddenReason, office::symbols::shown, superscript::superscript, xml::Element,
 };
 
 /// Text of this many half points is too small to be read.

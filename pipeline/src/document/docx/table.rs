@@ -14,6 +14,8 @@ pub(super) struct Table {
     has_row_ground: bool,
     has_cell_ground: bool,
     in_cell: bool,
+    /// The cell goes on with the one above it, which shows the text of both.
+    is_covered: bool,
 }
 
 impl Table {
@@ -29,6 +31,7 @@ impl Table {
                 self.cells.push(String::new());
                 self.has_cell_ground = false;
                 self.in_cell = true;
+                self.is_covered = false;
             }
             // The style of a table may colour any of its cells.
             "tblStyle" => {
@@ -42,11 +45,18 @@ impl Table {
                 self.cells.pop();
                 self.in_cell = false;
             }
+            "vMerge" if self.in_cell => {
+                self.is_covered = element.attribute("val").is_none_or(|it| it == "continue");
+            }
             _ => {}
         }
     }
 
     pub(super) fn end_cell(&mut self) {
+        if let Some(cell) = self.cells.last_mut().filter(|_| self.is_covered && self.in_cell) {
+            cell.clear();
+        }
+        self.is_covered = false;
         self.in_cell = false;
     }
 

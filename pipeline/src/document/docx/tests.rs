@@ -202,3 +202,16 @@ fn drop_caps_join_their_words() {
         [p("<w:framePr w:dropCap='drop' w:lines='3'/>", "R"), p("", "efill counters opened.")].concat();
     assert_eq!(texts(&body), ["Refill counters opened."]);
 }
+
+#[test]
+fn cells_that_go_on_below_stay_empty() {
+    let cell = |properties: &str, text: &str| {
+        format!("<w:tc><w:tcPr>{properties}</w:tcPr><w:p><w:r><w:t>{text}</w:t></w:r></w:p></w:tc>")
+    };
+    let rows = [
+        [cell("<w:vMerge w:val='restart'/>", "North"), cell("", "41%")],
+        [cell("<w:vMerge/>", "kept by Word"), cell("", "22%")],
+    ];
+    let rows: String = rows.iter().map(|cells| format!("<w:tr>{}</w:tr>", cells.concat())).collect();
+    assert_eq!(texts(&format!("<w:tbl>{rows}</w:tbl>")), ["North | 41%\n| 22%"]);
+}

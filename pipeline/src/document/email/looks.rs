@@ -1,5 +1,7 @@
 //! Whether bytes are a mail or a saved web page.
 
+use super::mailbox::is_envelope;
+
 /// The headers at the start of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::document) enum Mail {
@@ -15,6 +17,7 @@ pub(in crate::document) fn looks_like(bytes: &[u8], name: &str) -> Option<Mail> 
     let start = bytes.get(..HEADER_BYTES_MAX).unwrap_or(bytes);
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let mut headers: Vec<(String, String)> = Vec::new();
+    let mut has_envelope = false;
     for (index, line) in start.split(|byte| *byte == b'\n').enumerate() {
         let line = String::from_utf8_lossy(line);
         let line = line.trim_end();
@@ -25,6 +28,7 @@ pub(in crate::document) fn looks_like(bytes: &[u8], name: &str) -> Option<Mail> 
             break;
         }
         if index == 0 && line.starts_with("From ") {
+            has_envelope = is_envelope(line.as_bytes());
             continue;
         }
         match (line.starts_with([' ', '\t']), headers.last_mut()) {
@@ -36,7 +40,7 @@ pub(in crate::document) fn looks_like(bytes: &[u8], name: &str) -> Option<Mail> 
     let value =
         |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.to_lowercase());
     let sure = ["mime-version", "message-id", "received", "return-path", "delivered-to", "x-mailer"];
-    let is_sure = sure.iter().any(|name| value(name).is_some());
+    let is_sure = has_envelope || sure.iter().any(|name| value(name).is_some());
     let content = value("content-type").unwrap_or_default();
     let from = value("from").unwrap_or_default();
     let is_saved = value("snapshot-content-location").is_some()

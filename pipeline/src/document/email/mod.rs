@@ -3,6 +3,7 @@
 mod body;
 mod headers;
 mod looks;
+mod mailbox;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,6 +12,7 @@ use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 pub(super) use self::looks::{Mail, looks_like};
 use super::error::DocumentError;
 use super::html::{self, Scope};
+use super::limits::PAGES_MAX;
 use super::raw::{RawDocument, RawPage};
 
 /// Mails in mails. People forward three or four times.
@@ -18,15 +20,34 @@ const DEPTH_MAX: usize = 8;
 /// Parts of one mail that are shown.
 const PARTS_MAX: usize = 500;
 
-/// Reads a mail: its headers and its body, then what is forwarded within. Each is a page.
+/// Reads a mail: its headers and its body, then what is forwarded within. Each is a page. A mailbox holds several.
 pub(super) fn eml(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
-    with_message(bytes, |message| {
-        let mut document = RawDocument { title: headers::subject(message), ..RawDocument::default() };
-        let mut attachments = Vec::new();
-        add(message, 0, &mut document, &mut attachments)?;
-        document.warnings.extend(headers::not_read(&attachments));
-        Ok(document)
-    })
+    let mut document = RawDocument::default();
+    let (mut attachments, mut damaged) = (Vec::new(), 0_usize);
+    let mails = mailbox::mails(bytes);
+    let depth = usize::from(mails.len() > 1);
+    for mail in &mails {
+        let read = with_message(mail, |message| {
+            if mails.len() == 1 {
+                document.title = headers::subject(message);
+            }
+            add(message, depth, &mut document, &mut attachments)
+        });
+        match read {
+            Err(DocumentError::Corrupt(_)) if mails.len() > 1 => damaged += 1,
+            other => other?,
+        }
+        if document.pages.len() > PAGES_MAX {
+            break;
+        }
+    }
+    if damaged > 0 {
+        document
+            .warnings
+            .push(format!("{damaged} of the {} mails are damaged and were not read.", mails.len()));
+    }
+    document.warnings.extend(headers::not_read(&attachments));
+    Ok(document)
 }
 
 /// Reads a saved web page: the part of it that holds the page itself.
@@ -52,10 +73,10 @@ pub(super) fn mhtml(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
 }
 
 /// Parses a mail. A panic of the parser is a damaged mail, not the end of the reader.
-fn with_message(
+fn with_message<T>(
     bytes: &[u8],
-    read: impl FnOnce(&Message<'_>) -> Result<RawDocument, DocumentError>,
-) -> Result<RawDocument, DocumentError> {
+    read: impl FnOnce(&Message<'_>) -> Result<T, DocumentError>,
+) -> Result<T, DocumentError> {
     let bytes = without_envelope(bytes);
     let parsed = catch_unwind(AssertUnwindSafe(|| MessageParser::default().parse(bytes))).ok().flatten();
     let message = parsed

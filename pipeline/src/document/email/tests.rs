@@ -54,3 +54,20 @@ fn a_text_with_colons_is_no_mail() {
         assert_eq!(looks_like(text.as_bytes(), "a.txt"), None, "{text}");
     }
 }
+
+#[test]
+fn each_mail_of_a_mailbox_is_a_page() {
+    let mail = |name: &str| {
+        format!(
+            "From {name}@example.org Sat Nov 21 10:00:00 2026\nFrom: {name}@example.org\nSubject: About {name}\n\n\
+             Words of {name}.\n\n>From here on, a text goes on.\n\n"
+        )
+    };
+    let mailbox = [mail("ada"), mail("bo")].concat();
+    assert_eq!(looks_like(mailbox.as_bytes(), "a.mbox"), Some(Mail::Eml));
+    let document = eml(mailbox.as_bytes()).unwrap();
+    let [ada, bo] = texts(&document)[..] else { panic!("{:?}", texts(&document)) };
+    assert!(ada.contains("Words of ada.\n\nFrom here on") && !ada.contains("bo@"), "{ada}");
+    assert!(bo.contains("Subject: About bo"), "{bo}");
+    assert_eq!(document.pages[1].label.as_deref(), Some("About bo"));
+}

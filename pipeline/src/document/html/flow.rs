@@ -1,13 +1,12 @@
 //! Running text: its line ends are blanks.
 
-use crate::document::superscript::after_digit;
+use crate::document::superscript::superscript;
 
 /// Ends a superscript that began at this byte of the block.
 pub(super) fn raise(block: &mut String, start: Option<usize>) {
-    let raised = start
-        .and_then(|start| block.split_at_checked(start))
-        .and_then(|(before, raised)| after_digit(before, raised));
-    if let (Some(raised), Some(start)) = (raised, start) {
+    let Some(start) = start else { return };
+    let raised = block.get(start..).and_then(|text| superscript(text.trim()));
+    if let Some(raised) = raised.filter(|raised| !raised.is_empty()) {
         block.truncate(start);
         block.push_str(&raised);
     }

@@ -10,13 +10,14 @@ use html5ever::LocalName;
 use super::entity;
 
 /// The attributes that say something about the text.
-const KEPT: [&str; 26] = [
+const KEPT: [&str; 28] = [
     "alt",
     "aria-controls",
     "aria-expanded",
     "aria-modal",
     "bgcolor",
     "class",
+    "colspan",
     "color",
     "data-bs-target",
     "data-target",
@@ -27,6 +28,7 @@ const KEPT: [&str; 26] = [
     "open",
     "reversed",
     "role",
+    "rowspan",
     "shadowrootmode",
     "srcdoc",
     "start",

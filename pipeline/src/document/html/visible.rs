@@ -35,8 +35,8 @@ const TINY_PX: f32 = 1.0;
 /// The greatest difference of a channel between colours that look the same.
 const SAME_COLOUR: u8 = 6;
 
-/// The visible part of each node.
-pub(super) fn sights(page: &Page) -> Vec<Sight> {
+/// The visible part of each node, and whether some style rules were left out.
+pub(super) fn sights(page: &Page) -> (Vec<Sight>, bool) {
     let mut rules = Rules::default();
     let mut has_other_sheets = false;
     for index in 0..page.len() {
@@ -76,7 +76,7 @@ pub(super) fn sights(page: &Page) -> Vec<Sight> {
         };
         contexts.push(context);
     }
-    contexts.into_iter().map(|context| context.sight).collect()
+    (contexts.into_iter().map(|context| context.sight).collect(), rules.is_cut())
 }
 
 fn text_sight(around: &Context, text: &str) -> Sight {

@@ -7,6 +7,7 @@ use super::hidden::HiddenTexts;
 use super::list::List;
 use super::page::Page;
 use super::picture::description;
+use super::spans::Spans;
 use super::table::Tables;
 use super::visible::Sight;
 use crate::document::sections::{Sections, row};
@@ -32,8 +33,8 @@ pub(super) struct Writer<'p> {
     mark: Option<String>,
     heading: Option<u8>,
     preformatted: usize,
-    /// Whether each open table holds data.
-    open_tables: Vec<bool>,
+    /// For each open table that holds data, its columns.
+    open_tables: Vec<Option<Spans>>,
     cells: Option<Vec<String>>,
     last: Last,
     /// Where an open superscript begins in the block.
@@ -167,7 +168,7 @@ impl<'p> Writer<'p> {
             }
             "table" => self.end_table(),
             "tr" if self.is_in_data() => self.end_row(),
-            "td" | "th" if self.is_in_data() => self.end_cell(),
+            "td" | "th" if self.is_in_data() => self.end_cell(index),
             "pre" | "listing" | "xmp" => {
                 self.end_block();
                 self.preformatted = self.preformatted.saturating_sub(1);
@@ -249,7 +250,7 @@ impl<'p> Writer<'p> {
     }
 
     fn is_in_data(&self) -> bool {
-        self.open_tables.last() == Some(&true)
+        matches!(self.open_tables.last(), Some(Some(_)))
     }
 
     fn start_table(&mut self, index: usize) {
@@ -259,31 +260,36 @@ impl<'p> Writer<'p> {
             self.last = Last::Block;
         }
         // A table in a cell stays in the line of its row.
-        self.open_tables.push(!is_nested && self.tables.holds_data(index));
+        self.open_tables.push((!is_nested && self.tables.holds_data(index)).then(Spans::default));
     }
 
     fn end_table(&mut self) {
-        if self.open_tables.pop() == Some(true) {
+        if self.is_in_data() {
             self.end_row();
+            self.open_tables.pop();
             self.last = Last::Block;
         } else {
+            self.open_tables.pop();
             self.end_block();
         }
     }
 
-    fn end_cell(&mut self) {
-        if let Some(cells) = &mut self.cells {
-            cells.push(std::mem::take(&mut self.block));
+    fn end_cell(&mut self, cell: usize) {
+        if let (Some(row), Some(Some(spans))) = (&mut self.cells, self.open_tables.last_mut()) {
+            spans.push(self.page, cell, std::mem::take(&mut self.block), row);
         }
     }
 
     fn end_row(&mut self) {
         if !self.block.trim().is_empty() {
-            self.end_cell();
+            self.end_cell(0);
         }
         let Some(mut cells) = self.cells.take() else {
             return self.end_block();
         };
+        if let Some(Some(spans)) = self.open_tables.last_mut() {
+            spans.end_row();
+        }
         self.block.clear();
         while cells.last().is_some_and(|cell| cell.trim().is_empty()) {
             cells.pop();

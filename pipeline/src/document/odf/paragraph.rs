@@ -45,6 +45,17 @@ pub(super) struct Table {
     pub(super) in_cell: bool,
     pub(super) repeated: usize,
     pub(super) is_hidden_row: bool,
+    /// So many cells to the right are covered by the last cell.
+    pub(super) spanned: usize,
+}
+
+impl Table {
+    /// Passes covered cells. A cell that the one above covers is empty, so that the others stay in their columns.
+    pub(super) fn cover(&mut self, count: usize) {
+        let beside = count.min(self.spanned);
+        self.spanned -= beside;
+        self.cells.extend(std::iter::repeat_n(String::new(), count - beside));
+    }
 }
 
 /// A list that is open.

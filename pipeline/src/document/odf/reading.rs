@@ -8,8 +8,9 @@ use super::paragraph::{List, Look, Paragraph, Table};
 use super::styles::Styles;
 use crate::document::{
     content::HiddenReason,
-    office::{hidden::HiddenTexts, symbols::superscript, unread::Unread},
+    office::{hidden::HiddenTexts, unread::Unread},
     sections::{Sections, row},
+    superscript::superscript,
     xml::{Element, Xml},
 };
 
@@ -96,9 +97,13 @@ impl<'d> Reading<'d> {
                 self.unread.comments += 1;
                 true
             }
-            "tracked-changes" | "ruby-text" | "note-citation" | "forms" | "covered-table-cell" | "desc"
-            | "event-listeners" | "dde-source" | "page-number" | "automatic-styles" | "master-styles"
-            | "styles" => true,
+            "tracked-changes" | "ruby-text" | "note-citation" | "forms" | "desc" | "event-listeners"
+            | "dde-source" | "page-number" | "automatic-styles" | "master-styles" | "styles" => true,
+            "covered-table-cell" => {
+                let count = element.number("number-columns-repeated").unwrap_or(1).min(REPEATS_MAX);
+                self.tables.last_mut().into_iter().for_each(|table| table.cover(count));
+                true
+            }
             // The name of a drawing, and not the field that shows the document's title.
             "title" => element.qualified_name().starts_with("svg:"),
             _ => false,
@@ -144,6 +149,8 @@ impl<'d> Reading<'d> {
                 if let Some(table) = self.tables.last_mut() {
                     table.cells.push(String::new());
                     table.in_cell = true;
+                    table.spanned =
+                        element.number("number-columns-spanned").unwrap_or(1_usize).saturating_sub(1);
                     table.repeated = element.number("number-columns-repeated").unwrap_or(1).min(REPEATS_MAX);
                 }
             }

@@ -126,34 +126,6 @@ const WINGDINGS_3: &[(u32, char)] = &[
 const WEBDINGS: &[(u32, char)] =
     &[(0x34, '▶'), (0x3c, '■'), (0x61, '✓'), (0x63, '□'), (0x67, '■'), (0x6e, '●'), (0x72, '✗')];
 
-/// Digits and signs as superscripts, if all of them exist in this form: an exponent must not join its base.
-pub(in crate::document) fn superscript(text: &str) -> Option<String> {
-    text.chars().map(superscript_char).collect()
-}
-
-const fn superscript_char(c: char) -> Option<char> {
-    Some(match c {
-        '0' => '⁰',
-        '1' => '¹',
-        '2' => '²',
-        '3' => '³',
-        '4' => '⁴',
-        '5' => '⁵',
-        '6' => '⁶',
-        '7' => '⁷',
-        '8' => '⁸',
-        '9' => '⁹',
-        '+' => '⁺',
-        '-' | '−' | '–' => '⁻',
-        '=' => '⁼',
-        '(' => '⁽',
-        ')' => '⁾',
-        'n' => 'ⁿ',
-        ' ' | ',' => c,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,11 +142,5 @@ mod tests {
         assert_eq!(shown("Wingdings", 0xf0fc), Some('✓'));
         assert_eq!(shown("Calibri", 0x61), None);
         assert_eq!(shown("Symbol", 0x1f600), None);
-    }
-
-    #[test]
-    fn exponents_become_superscripts() {
-        assert_eq!(superscript("-6").as_deref(), Some("⁻⁶"));
-        assert_eq!(superscript("st"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The prints of a page, so that text printed twice (fake bold, shadows) counts once.
 
-use hayro_interpret::kurbo::Point;
+use hayro_interpret::kurbo::{Point, Vec2};
 
 use super::glyph::Glyph;
 
@@ -26,6 +26,16 @@ struct Entry {
     glyph: u32,
     /// Another print nearer than this share of the font's size is the same glyph.
     reach: f64,
+}
+
+impl Entry {
+    /// Whether a print of the same text at this place counts as a repetition.
+    fn is_print_of(&self, origin: Point, size: f64, direction: Vec2) -> bool {
+        let step = origin - self.origin;
+        let is_aslant = direction.cross(step).abs() > ASLANT_MIN * size;
+        let reach = if is_aslant && self.reach >= SAME_PLACE { SHADOW } else { self.reach };
+        step.hypot() < reach * size
+    }
 }
 
 const NONE: u32 = u32::MAX;
@@ -79,10 +89,8 @@ impl Overprints {
                 let mut next = self.heads.get(row * self.columns + column).copied().unwrap_or(NONE);
                 for _ in 0..STEPS_MAX {
                     let Some(entry) = self.entries.get(next as usize) else { break };
-                    let step = origin - entry.origin;
-                    let is_aslant = direction.cross(step).abs() > ASLANT_MIN * size;
-                    let reach = if is_aslant && entry.reach >= SAME_PLACE { SHADOW } else { entry.reach };
-                    if entry.hash == hash && step.hypot() < reach * size {
+                    // Most neighbours are other letters.
+                    if entry.hash == hash && entry.is_print_of(origin, size, direction) {
                         return Some(*entry);
                     }
                     next = entry.next;
@@ -109,8 +117,6 @@ fn fnv1a(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use hayro_interpret::kurbo::Vec2;
-
     use super::*;
 
     fn at(x: f64, y: f64, size: f64) -> Glyph {

@@ -109,11 +109,13 @@ impl Slide {
             "br" => self.push("\n"),
             "tr" => self.cells = Some(Vec::new()),
             "tc" => {
-                self.in_cell = true;
-                // The cell goes on with the one to its left.
-                if element.attribute("hMerge").is_some_and(|it| it == "1" || it == "true") {
-                    self.in_cell = false;
-                    self.skipped = 1;
+                // The cell goes on with the one to its left, or with the one above it, which keeps its column.
+                let goes_on = |side| element.attribute(side).is_some_and(|it| it == "1" || it == "true");
+                let (left, above) = (goes_on("hMerge"), goes_on("vMerge"));
+                self.in_cell = !left && !above;
+                self.skipped = usize::from(!self.in_cell);
+                if let Some(cells) = self.cells.as_mut().filter(|_| above && !left) {
+                    cells.push(String::new());
                 }
             }
             _ => self.text_property(element),

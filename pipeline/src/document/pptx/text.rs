@@ -5,7 +5,8 @@ use super::shape::Line;
 use super::slide::Slide;
 use crate::document::{
     content::{HiddenReason, LineRole},
-    office::symbols::{shown, superscript},
+    office::symbols::shown,
+    superscript::superscript,
     xml::Element,
 };
 

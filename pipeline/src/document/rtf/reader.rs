@@ -11,7 +11,7 @@ use super::paragraphs::Paragraphs;
 use super::token::{Token, Tokens};
 use crate::document::error::DocumentError;
 use crate::document::raw::RawDocument;
-use crate::document::superscript;
+use crate::document::superscript::superscript;
 
 /// Documents nest about 20 deep.
 const GROUPS_MAX: usize = 2_000;
@@ -267,8 +267,7 @@ impl<'b> Reader<'b> {
             Target::Nothing | Target::Fonts => {}
             Target::Body | Target::Note | Target::ListMark if self.group.is_hidden => self.out.hide(text),
             Target::Body if self.group.is_raised => {
-                let raised = superscript::after_digit(&self.out.text, text);
-                self.out.text.push_str(raised.as_deref().unwrap_or(text));
+                self.out.text.push_str(superscript(text).as_deref().unwrap_or(text));
             }
             Target::Body => self.out.text.push_str(text),
             Target::Note => self.out.note.push_str(text),

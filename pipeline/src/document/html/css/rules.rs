@@ -63,9 +63,15 @@ pub(in crate::document::html) struct Rules {
     /// The rules by what their innermost part names: an id, a class, or else an element.
     by_key: HashMap<String, Vec<usize>>,
     comparisons: usize,
+    is_full: bool,
 }
 
 impl Rules {
+    /// Whether the page has more rules than can be applied, so that text which they hide may count as seen.
+    pub(in crate::document::html) fn is_cut(&self) -> bool {
+        self.is_full || self.comparisons > COMPARISONS_MAX
+    }
+
     /// Adds a style sheet.
     pub(in crate::document::html) fn add(&mut self, sheet: &str) {
         let sheet = without_comments(sheet);
@@ -99,6 +105,7 @@ impl Rules {
         for text in selectors.split(',') {
             let Some(selector) = selector(text) else { continue };
             if self.rules.len() >= RULES_MAX {
+                self.is_full = true;
                 return;
             }
             let Some((innermost, _)) = selector.first() else { continue };
