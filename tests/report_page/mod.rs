@@ -32,18 +32,6 @@ fn node(script: &str, arguments: &[&Path]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-fn chromium() -> PathBuf {
-    if let Some(program) = std::env::var_os("CHROMIUM") {
-        return program.into();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let programs = ["chromium", "chromium-browser", "google-chrome"];
-    let found = std::env::split_paths(&path)
-        .flat_map(|folder| programs.map(|program| folder.join(program)))
-        .find(|program| program.exists());
-    found.expect("Chromium is missing: run `make setup`")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_works_in_a_real_browser() {
     let env = TestEnv::files_only().await;
@@ -55,7 +43,7 @@ async fn the_page_works_in_a_real_browser() {
     let hard = env.folder.path().join("hard.html");
     std::fs::write(&hard, hard_page()).unwrap();
     let hard = format!("file://{}", hard.display());
-    let seen = node("page.mjs", &[&chromium(), Path::new(&served), Path::new(&hard)]);
+    let seen = node("page.mjs", &[Path::new(&served), Path::new(&hard)]);
     let fine = |cards: usize| json!({"wrong": [], "cards": cards, "isA4": true});
     assert_eq!(seen, json!([fine(5), fine(40)]), "{seen:#}");
 }

@@ -1,9 +1,14 @@
-// Looks at report pages in Chromium, and prints what is wrong with them as JSON: node page.mjs CHROMIUM ADDRESS…
-import { readFileSync } from "node:fs";
+// Looks at report pages in Chromium, and prints what is wrong with them as JSON: node page.mjs ADDRESS…
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { delimiter, join } from "node:path";
 import { chromium } from "playwright-core";
 
-const [program, ...addresses] = process.argv.slice(2);
+const addresses = process.argv.slice(2);
+const program = process.env.CHROMIUM ?? process.env.PATH.split(delimiter)
+  .flatMap((folder) => ["chromium", "chromium-browser", "google-chrome"].map((name) => join(folder, name)))
+  .find((path) => existsSync(path));
+if (!program) throw new Error("Chromium is missing: run `make setup`");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 // The policy of the page forbids its scripts, and with them timers, which the audit needs: it gets a copy without the policy.

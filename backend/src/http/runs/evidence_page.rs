@@ -4,12 +4,7 @@
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pipeline::{
-    document::Format,
-    report::ReportQuote,
-    stages::QuoteArea,
-    visible_text::visible,
-};
+use pipeline::{document::Format, report::ReportQuote, stages::QuoteArea, visible_text::visible};
 
 use crate::{documents::pictures::Picture, runs::DocumentQueryError};
 use storage::files::KeptDocument;
@@ -65,7 +60,8 @@ pub(super) fn render(shown: &Shown<'_>, nonce: &str) -> String {
 fn note(quote: &ReportQuote) -> String {
     let status = quote.note.as_ref().map(|note| format!("Note: {note}.")).unwrap_or_default();
     let part = if quote.is_fragment { "It is part of a sentence." } else { "" };
-    let reader = if quote.is_recognised { "OCR read the page; compare the words with the picture." } else { "" };
+    let reader =
+        if quote.is_recognised { "OCR read the page; compare the words with the picture." } else { "" };
     escaped([&status, part, reader].join(" ").trim())
 }
 
