@@ -88,7 +88,7 @@ fn places(words: &[String]) -> HashMap<&str, Vec<usize>> {
     places
 }
 
-/// The length of the longest ascending part of a sequence, in the way of patience sorting.
+/// The length of the longest ascending part of a sequence, found with one stack of piles.
 fn longest_ascent(sequence: impl Iterator<Item = usize>) -> usize {
     let mut tops: Vec<usize> = Vec::new();
     for value in sequence {

@@ -3,14 +3,15 @@
 //! Architecture invariant: nothing else in this crate parses a document of any format.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
 use pipeline::document::DocumentError;
 
 use super::{
-    limits::{INPUT_BYTES_MAX, PROFILE},
+    limits::PROFILE,
+    request,
     wire::{Confinement, Header, Reply},
 };
 
@@ -55,21 +56,11 @@ fn write(reply: &[u8]) -> io::Result<()> {
 type Extracted = Result<pipeline::document::recognition::Scanned, DocumentError>;
 
 fn read() -> io::Result<Extracted> {
-    let mut input = io::stdin().lock();
-    let mut line = Vec::new();
-    for byte in input.by_ref().bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
-    let header: Header = serde_json::from_slice(&line)?;
+    let (header, bytes): (Header, _) = request::read(|header: &Header| header.bytes)?;
     #[cfg(feature = "testing")]
     if header.source_name == super::attempts::NAME {
         let (document, scans) = (super::attempts::document(), pipeline::document::Scans::default());
         return Ok(Ok(pipeline::document::recognition::Scanned { document, scans }));
     }
-    let mut bytes = Vec::with_capacity(header.bytes.min(INPUT_BYTES_MAX));
-    input.take(INPUT_BYTES_MAX as u64).read_to_end(&mut bytes)?;
     Ok(pipeline::document::extract_for_recognition(&header.source_name, &bytes))
 }

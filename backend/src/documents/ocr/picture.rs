@@ -1,7 +1,7 @@
 //! Pictures of pages for OCR: a confined child draws a page and answers with its grey pixels.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::documents::{
     exchange::{Ended, Pipes},
     isolate::Isolation,
-    limits::{INPUT_BYTES_MAX, PROFILE},
+    limits::PROFILE,
+    request,
 };
 
 /// The hidden subcommand of a process that draws one page for OCR.
@@ -115,17 +116,7 @@ fn answer() -> io::Result<()> {
 }
 
 fn read_and_draw() -> io::Result<Result<Picture, DocumentError>> {
-    let mut input = io::stdin().lock();
-    let mut line = Vec::new();
-    for byte in input.by_ref().bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
-    let header: Header = serde_json::from_slice(&line)?;
-    let mut bytes = Vec::new();
-    input.take(INPUT_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    let (header, bytes): (Header, _) = request::read(|_| 0)?;
     Ok(picture_of(header.page, &bytes))
 }
 

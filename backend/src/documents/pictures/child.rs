@@ -1,14 +1,14 @@
 //! The side that draws: a confined process reads one document from stdin and answers with a picture on stdout.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
 use pipeline::document::{DocumentError, PagePainter};
 
 use super::wire::{Facts, Header, encode};
-use crate::documents::limits::INPUT_BYTES_MAX;
+use crate::documents::request;
 
 /// The hidden subcommand of a process that draws one page.
 pub const PAINTER_ARGUMENT: &str = "paint-child";
@@ -51,17 +51,7 @@ fn answer() -> io::Result<()> {
 }
 
 fn read_and_paint() -> io::Result<(Vec<u8>, Facts)> {
-    let mut input = io::stdin().lock();
-    let mut line = Vec::new();
-    for byte in input.by_ref().bytes() {
-        match byte? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
-    }
-    let header: Header = serde_json::from_slice(&line)?;
-    let mut bytes = Vec::new();
-    input.take(INPUT_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+    let (header, bytes): (Header, _) = request::read(|_| 0)?;
     Ok(paint(&header, &bytes).unwrap_or_else(|facts| (Vec::new(), facts)))
 }
 

@@ -1,5 +1,5 @@
-//! Reads a run's files for a client whose row was read already. What the row has too is not read again: clients ask many
-//! times for each run, and in a bucket each file costs a request.
+//! Reads a run's files for a client whose row was read already. Parts that the row has are not read again: clients ask
+//! many times for each run, and in a bucket each file costs a request.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::{
     run::{RunRecord, StoredIn, StoredStage},
 };
 
-/// What the row has of a run.
+/// The parts of a run that its row has.
 #[derive(Debug)]
 struct InRow {
     digests: BTreeMap<Stage, String>,
