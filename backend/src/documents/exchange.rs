@@ -3,7 +3,10 @@
 use std::{io, process::ExitStatus};
 
 use pipeline::document::{DocumentError, recognition::Scanned};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout},
+};
 
 use super::{
     limits::{CPU_SECONDS_MAX, Limits},
@@ -52,6 +55,19 @@ pub(super) struct Pipes<I, O, C> {
     pub(super) input: I,
     pub(super) output: O,
     pub(super) complaints: C,
+}
+
+impl Pipes<ChildStdin, ChildStdout, ChildStderr> {
+    /// # Errors
+    ///
+    /// The child was started without pipes, or they were taken before.
+    pub(super) fn of(child: &mut Child) -> io::Result<Self> {
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(input), Some(output), Some(complaints)) = pipes else {
+            return Err(io::Error::other("the child has no pipes"));
+        };
+        Ok(Self { input, output, complaints })
+    }
 }
 
 impl<I, O, C> Pipes<I, O, C>

@@ -65,12 +65,7 @@ impl Isolation {
 
     async fn try_read(&self, source_name: &str, bytes: &[u8]) -> io::Result<Outcome> {
         let mut child = self.spawn(CHILD_ARGUMENT)?;
-        let (Some(input), Some(output), Some(complaints)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(io::Error::other("the child has no pipes"));
-        };
-        let pipes = Pipes { input, output, complaints };
+        let pipes = Pipes::of(&mut child)?;
         let exchange = pipes.exchange(source_name, bytes, self.limits.output_bytes_max);
         let Ok(ended) = tokio::time::timeout(self.limits.wall_timeout, exchange).await else {
             // An error here means that the child has just ended.

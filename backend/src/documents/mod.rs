@@ -4,7 +4,7 @@
 //! * `isolate`: a process of its own for one document, as commands use it.
 //! * `pictures`: pictures of pages, for readers of a report.
 //! * `ocr`: reads the pages that are pictures, with a program that is not ours.
-//! * `exchange`, `request`, `wire`: the messages between parent and child. `child`: the side that parses.
+//! * `exchange`, `request`, `trailer`, `wire`: the messages between parent and child. `child`: the side that parses.
 
 pub mod address;
 #[cfg(feature = "testing")]
@@ -22,4 +22,5 @@ pub mod pictures;
 pub mod readers;
 mod request;
 mod slots;
+mod trailer;
 mod wire;

@@ -9,6 +9,8 @@ use std::io;
 use pipeline::document::{Document, DocumentError, Scans, recognition::Scanned};
 use serde::{Deserialize, Serialize};
 
+use super::trailer::{self, split_end};
+
 /// The line that precedes the document's bytes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Header {
@@ -64,19 +66,12 @@ impl Reply {
             Ok(Scanned { document, scans }) => (Ok(document), scans),
             Err(error) => (Err(error), Scans::default()),
         };
-        let outline = Outline { confinement: self.confinement, result, scans, text_bytes };
-        let outline = serde_json::to_vec(&outline)?;
-        let length = u32::try_from(outline.len()).map_err(io::Error::other)?;
-        bytes.extend_from_slice(&outline);
-        bytes.extend_from_slice(&length.to_le_bytes());
-        Ok(bytes)
+        trailer::append(bytes, &Outline { confinement: self.confinement, result, scans, text_bytes })
     }
 
     /// None if the bytes do not end in a reply.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (rest, length) = bytes.split_last_chunk::<4>()?;
-        let (rest, outline) = split_end(rest, usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-        let Outline { confinement, mut result, scans, text_bytes } = serde_json::from_slice(outline).ok()?;
+        let (rest, Outline { confinement, mut result, scans, text_bytes }) = trailer::split(bytes)?;
         if let Ok(document) = &mut result {
             if document.pages.len() != text_bytes.len() {
                 return None;
@@ -91,11 +86,6 @@ impl Reply {
         let result = result.map(|document| Scanned { document, scans });
         Some(Self { confinement, result })
     }
-}
-
-/// The bytes before the last `length` ones, and those.
-fn split_end(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
-    bytes.split_at_checked(bytes.len().checked_sub(length)?)
 }
 
 #[cfg(test)]

@@ -168,6 +168,25 @@ fn damaged(reason: &str) -> DocumentError {
     DocumentError::Corrupt(reason.to_owned())
 }
 
+/// The name in the container of a target, which is written relative to the part that names it.
+pub(super) fn resolved(source: &str, target: &str) -> String {
+    if let Some(absolute) = target.strip_prefix('/') {
+        return absolute.to_owned();
+    }
+    let mut path: Vec<&str> = source.split('/').collect();
+    path.pop();
+    for step in target.split('/') {
+        match step {
+            "." | "" => {}
+            ".." => {
+                path.pop();
+            }
+            step => path.push(step),
+        }
+    }
+    path.join("/")
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use std::io::Write;

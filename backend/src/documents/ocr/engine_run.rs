@@ -109,12 +109,7 @@ struct Ran {
 
 async fn run(isolation: &Isolation, engine: &Engine, picture: Picture) -> io::Result<Ran> {
     let mut child = spawn(isolation, engine, picture.dpi())?;
-    let (Some(input), Some(output), Some(complaints)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(io::Error::other("the program has no pipes"));
-    };
-    let pipes = Pipes { input, output, complaints };
+    let pipes = Pipes::of(&mut child)?;
     // The head of a picture is ours, so the program parses nothing of a stranger's but pixels.
     let ended = pipes.send(picture.head(), &picture.pixels, TABLE_BYTES_MAX).await?;
     let (mut output, complaint) = ended.into_parts();

@@ -12,7 +12,7 @@ use crate::documents::{
     exchange::{Ended, Pipes},
     isolate::Isolation,
     limits::PROFILE,
-    request,
+    request, trailer,
 };
 
 /// The hidden subcommand of a process that draws one page for OCR.
@@ -74,12 +74,7 @@ impl Picture {
 pub(super) async fn draw(isolation: &Isolation, page: u32, bytes: &[u8]) -> Result<Picture, DocumentError> {
     let drawing = async {
         let mut child = isolation.spawn(SCANNER_ARGUMENT)?;
-        let (Some(input), Some(output), Some(complaints)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(io::Error::other("the child has no pipes"));
-        };
-        let pipes = Pipes { input, output, complaints };
+        let pipes = Pipes::of(&mut child)?;
         let header = serde_json::to_vec(&Header { page })?;
         let ended = pipes.send(header, bytes, ANSWER_BYTES_MAX).await?;
         if ended.output_bytes() > ANSWER_BYTES_MAX {
@@ -135,32 +130,24 @@ fn grey([red, green, blue, _]: &[u8; 4]) -> u8 {
 }
 
 fn encode(result: Result<Picture, DocumentError>) -> io::Result<Vec<u8>> {
-    let (mut bytes, result) = match result {
+    let (bytes, result) = match result {
         Ok(picture) => (picture.pixels, Ok((picture.width, picture.height, picture.scale))),
         Err(error) => (Vec::new(), Err(error)),
     };
-    let outline = serde_json::to_vec(&Outline { result })?;
-    let length = u32::try_from(outline.len()).map_err(io::Error::other)?;
-    bytes.extend_from_slice(&outline);
-    bytes.extend_from_slice(&length.to_le_bytes());
-    Ok(bytes)
+    trailer::append(bytes, &Outline { result })
 }
 
 /// None if the bytes do not end in an answer whose pixels fit its sides.
 fn decode(bytes: &[u8]) -> Option<Result<Picture, DocumentError>> {
-    let (rest, length) = bytes.split_last_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (rest, outline) = rest.split_at_checked(rest.len().checked_sub(length)?)?;
-    let outline: Outline = serde_json::from_slice(outline).ok()?;
+    let (rest, outline): (_, Outline) = trailer::split(bytes)?;
     let (width, height, scale) = match outline.result {
         Ok(sides) => sides,
         Err(error) => return Some(Err(error)),
     };
     let count = width.checked_mul(height).filter(|count| (1..=PICTURE_PIXELS_MAX).contains(count))?;
-    let first = rest.len().checked_sub(usize::try_from(count).ok()?)?;
+    let (_, pixels) = trailer::split_end(rest, usize::try_from(count).ok()?)?;
     let is_scale = scale.is_finite() && scale > 0.0;
-    let pixels = rest.get(first..)?.to_vec();
-    is_scale.then_some(Ok(Picture { width, height, scale, pixels }))
+    is_scale.then_some(Ok(Picture { width, height, scale, pixels: pixels.to_vec() }))
 }
 
 #[cfg(test)]

@@ -32,13 +32,9 @@ async fn try_paint(
     bytes: &[u8],
 ) -> io::Result<Result<Picture, PictureError>> {
     let mut child = isolation.spawn(PAINTER_ARGUMENT)?;
-    let (Some(input), Some(output), Some(complaints)) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take())
-    else {
-        return Err(io::Error::other("the child has no pipes"));
-    };
+    let pipes = Pipes::of(&mut child)?;
     let header = serde_json::to_vec(&Header { page, size: PictureSize::Width(WIDTH) })?;
-    let exchange = Pipes { input, output, complaints }.send(header, bytes, OUTPUT_BYTES_MAX);
+    let exchange = pipes.send(header, bytes, OUTPUT_BYTES_MAX);
     let Ok(ended) = tokio::time::timeout(WALL_TIMEOUT, exchange).await else {
         // An error here means that the child has just ended.
         let _ = child.kill().await;

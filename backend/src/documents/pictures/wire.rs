@@ -1,12 +1,13 @@
 //! The messages between the service and the process that draws.
 //!
-//! The service sends a line of JSON and the document's bytes. The process answers with the PNG, facts in JSON, and the
-//! length of the facts in four bytes. The end comes last, because a decoder may print messages of its own first.
+//! The service sends a line of JSON and the document's bytes. The process answers with the PNG and facts in a trailer.
 
 use std::io;
 
 use pipeline::document::{DocumentError, PictureSize};
 use serde::{Deserialize, Serialize};
+
+use crate::documents::trailer::{self, split_end};
 
 /// The line that precedes the document's bytes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,29 +24,18 @@ pub(super) enum Facts {
     Failed(DocumentError),
 }
 
-pub(super) fn encode(mut png: Vec<u8>, facts: &Facts) -> io::Result<Vec<u8>> {
-    let facts = serde_json::to_vec(facts)?;
-    let length = u32::try_from(facts.len()).map_err(io::Error::other)?;
-    png.extend_from_slice(&facts);
-    png.extend_from_slice(&length.to_le_bytes());
-    Ok(png)
+pub(super) fn encode(png: Vec<u8>, facts: &Facts) -> io::Result<Vec<u8>> {
+    trailer::append(png, facts)
 }
 
 /// None if the bytes do not end in an answer.
 pub(super) fn decode(bytes: &[u8]) -> Option<(&[u8], Facts)> {
-    let (rest, length) = bytes.split_last_chunk::<4>()?;
-    let (rest, facts) = split_end(rest, usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-    let facts = serde_json::from_slice(facts).ok()?;
+    let (rest, facts) = trailer::split(bytes)?;
     let png = match &facts {
         Facts::Painted { png_bytes, .. } => split_end(rest, *png_bytes)?.1,
         _ => &[],
     };
     Some((png, facts))
-}
-
-/// The bytes before the last `length` ones, and those.
-fn split_end(bytes: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
-    bytes.split_at_checked(bytes.len().checked_sub(length)?)
 }
 
 #[cfg(test)]

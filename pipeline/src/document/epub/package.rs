@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::document::archive;
 use crate::document::error::DocumentError;
 use crate::document::xml::{Xml, walk};
 
@@ -112,22 +113,7 @@ fn add(path: &str, target: &str, text: &str, found: &mut HashMap<String, String>
 /// The name in the container of a reference, which is relative to the file that holds it.
 fn resolved(source: &str, target: &str) -> String {
     let target = target.split('#').next().unwrap_or_default();
-    let target = unescaped(target);
-    if let Some(absolute) = target.strip_prefix('/') {
-        return absolute.to_owned();
-    }
-    let mut path: Vec<&str> = source.split('/').collect();
-    path.pop();
-    for step in target.split('/') {
-        match step {
-            "." | "" => {}
-            ".." => {
-                path.pop();
-            }
-            step => path.push(step),
-        }
-    }
-    path.join("/")
+    archive::resolved(source, &unescaped(target))
 }
 
 /// The reference with its percent escapes resolved.

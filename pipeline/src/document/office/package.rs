@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::properties::core_title;
 use crate::document::{
-    archive::Archive,
+    archive::{self, Archive},
     error::DocumentError,
     format::Format,
     xml::{Xml, root_name, walk},
@@ -170,22 +170,7 @@ fn relationships_part(source: &str) -> String {
 
 /// The name in the container of a target, which is written relative to the part that names it.
 fn resolve(source: &str, target: &str) -> String {
-    let target = target.replace('\\', "/");
-    if let Some(absolute) = target.strip_prefix('/') {
-        return absolute.to_owned();
-    }
-    let mut path: Vec<&str> = source.split('/').collect();
-    path.pop();
-    for step in target.split('/') {
-        match step {
-            "." | "" => {}
-            ".." => {
-                path.pop();
-            }
-            step => path.push(step),
-        }
-    }
-    path.join("/")
+    archive::resolved(source, &target.replace('\\', "/"))
 }
 
 #[cfg(test)]
