@@ -5,6 +5,7 @@
 
 #![warn(clippy::missing_errors_doc)]
 
+pub mod access;
 pub mod app;
 pub mod background;
 pub mod bounded_analyst;

@@ -22,6 +22,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use backend::{
+    access::KeyRing,
     brands::BrandFolder,
     config::{AccessConfig, DocumentsConfig, Environment, OriginRule, StoragePlace},
     documents::{
@@ -216,6 +217,7 @@ impl Service {
             runs,
             health: Arc::new(health),
             brands,
+            keys: Arc::new(KeyRing::new(&setup.access)),
             access: Arc::new(setup.access),
             limits: setup.limits,
         };

@@ -7,6 +7,7 @@ use storage::ChangeNotifier;
 
 use super::{storage::Stores, work::Work};
 use crate::{
+    access::KeyRing,
     background::Background,
     config::{Config, Role},
     health::{FileStorage, Health, HealthDeps},
@@ -62,6 +63,7 @@ pub(super) fn wire_http(
         fair_share: FairShare::new(config.connections.per_address_max, config.access.trusted_proxy_hops),
         health: Arc::new(health.with_background(background)),
         brands: work.brands.clone(),
+        keys: Arc::new(KeyRing::new(&config.access)),
         access: Arc::new(config.access),
         serves_runs: config.work.role != Role::Worker,
         limits: Limits::default(),

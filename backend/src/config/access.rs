@@ -18,6 +18,8 @@ pub struct AccessConfig {
     /// `BACKEND_API_KEYS`: any of them opens `/run` and the reads. Several keys permit rotation. If it is
     /// empty, no key is required.
     pub api_keys: Vec<SecretString>,
+    /// `ADMIN_API_KEYS`: keys that may do everything, for the first start and for emergencies.
+    pub admin_keys: Vec<SecretString>,
     /// `ALLOW_FRONTEND_WITHOUT_KEY`: whether to accept a `POST /run` without a key, for a row that the
     /// frontend created and that waits for the same document.
     pub allow_frontend_without_key: bool,
@@ -36,6 +38,7 @@ impl Default for AccessConfig {
     fn default() -> Self {
         Self {
             api_keys: Vec::new(),
+            admin_keys: Vec::new(),
             allow_frontend_without_key: false,
             metrics_key: None,
             allowed_origins: Vec::new(),
@@ -98,6 +101,8 @@ impl AccessConfig {
         let is_strict = environment != Environment::Development;
         let api_keys: Vec<SecretString> =
             reader.list("BACKEND_API_KEYS").into_iter().map(SecretString::from).collect();
+        let admin_keys: Vec<SecretString> =
+            reader.list("ADMIN_API_KEYS").into_iter().map(SecretString::from).collect();
         let allow_frontend_without_key = reader.switch("ALLOW_FRONTEND_WITHOUT_KEY", false);
         let allow_unauthenticated = reader.switch("ALLOW_UNAUTHENTICATED", false);
         if is_strict && api_keys.is_empty() && !allow_unauthenticated {
@@ -109,6 +114,7 @@ impl AccessConfig {
         }
         let metrics_key = reader.text("METRICS_KEY").map(SecretString::from);
         check_keys(reader, "BACKEND_API_KEYS", &api_keys, is_strict);
+        check_keys(reader, "ADMIN_API_KEYS", &admin_keys, is_strict);
         check_keys(reader, "METRICS_KEY", metrics_key.as_slice(), is_strict);
         let mut allowed_origins = Vec::new();
         for entry in reader.list("ALLOWED_ORIGINS") {
@@ -139,6 +145,7 @@ impl AccessConfig {
         }
         Self {
             api_keys,
+            admin_keys,
             allow_frontend_without_key,
             metrics_key,
             allowed_origins,

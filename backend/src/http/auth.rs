@@ -8,22 +8,24 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
+use storage::control_plane::{Permission, Role};
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::{codes, error::Problem};
-use crate::config::AccessConfig;
+use super::{codes, error::Problem, state::HttpState};
+use crate::access::{Caller, KeyDigest, KeyRing, digest};
 
 /// The other header that may carry a key.
 pub(super) const API_KEY_HEADER: &str = "X-API-Key";
 
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
-/// The accepted keys, as digests. All digests have the same length, so a comparison reveals nothing about a
+/// Keys that open one route, as digests. All digests have the same length, so a comparison reveals nothing about a
 /// key.
 #[derive(Clone)]
-pub struct Keys(Vec<[u8; 32]>);
+pub struct Keys(Vec<KeyDigest>);
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,12 +39,6 @@ impl Keys {
         Self(keys.iter().map(|key| digest(key.expose_secret())).collect())
     }
 
-    /// Whether the request has an accepted key. Without configured keys, none is accepted.
-    #[must_use]
-    pub fn has_accepted(&self, headers: &HeaderMap) -> bool {
-        !self.0.is_empty() && self.check(headers).is_ok()
-    }
-
     /// Admits a request with an accepted key. Without configured keys, it admits every request.
     ///
     /// # Errors
@@ -52,29 +48,46 @@ impl Keys {
         if self.0.is_empty() {
             return Ok(());
         }
-        let Some(given) = given(headers) else {
-            return Err(Problem::new(
-                codes::KEY_REQUIRED,
-                "a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY",
-            ));
-        };
-        let given = digest(given);
+        let given = given_digest(headers).ok_or_else(key_required)?;
         // Compare with every key, also after a match, to take constant time.
         let is_known = self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&given));
         if is_known.into() {
             return Ok(());
         }
-        Err(Problem::new(codes::INVALID_API_KEY, "this key is not accepted"))
+        Err(invalid_key())
     }
 }
 
-/// The digest of the request's key.
-pub(super) fn given_digest(headers: &HeaderMap) -> Option<[u8; 32]> {
-    given(headers).map(digest)
+fn key_required() -> Problem {
+    let sentence = "a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY";
+    Problem::new(codes::KEY_REQUIRED, sentence)
 }
 
-fn digest(key: &str) -> [u8; 32] {
-    Sha256::digest(key).into()
+fn invalid_key() -> Problem {
+    Problem::new(codes::INVALID_API_KEY, "this key is not accepted")
+}
+
+/// The caller of a request, by its key. Without required keys, the caller may do everything.
+///
+/// # Errors
+///
+/// A [`Problem`] with `key_required` or `invalid_api_key`.
+pub(super) fn caller(ring: &KeyRing, headers: &HeaderMap) -> Result<Caller, Problem> {
+    if ring.is_open() {
+        return Ok(Caller::environment(Role::Admin));
+    }
+    let given = given_digest(headers).ok_or_else(key_required)?;
+    ring.recognise(&given).ok_or_else(invalid_key)
+}
+
+/// Whether the request has an accepted key. Where no key is required, none is accepted.
+pub(super) fn has_key(ring: &KeyRing, headers: &HeaderMap) -> bool {
+    !ring.is_open() && caller(ring, headers).is_ok()
+}
+
+/// The digest of the request's key.
+pub(super) fn given_digest(headers: &HeaderMap) -> Option<KeyDigest> {
+    given(headers).map(digest)
 }
 
 /// The request's key. A header that is not text counts as a wrong key.
@@ -93,15 +106,27 @@ fn given(headers: &HeaderMap) -> Option<&str> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WithoutKey;
 
-/// The layer in front of `/run` and the reads.
-pub(super) async fn require_api_key(
+/// The layer in front of the routes that need a permission. Handlers find the [`Caller`] in the request's extensions.
+pub(super) async fn require_permission(
     State(guard): State<Guard>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match guard.keys.check(request.headers()) {
-        Ok(()) => next.run(request).await,
+    match caller(&guard.ring, request.headers()) {
+        Ok(caller) if !caller.may(guard.permission) => refuse(Problem::new(
+            codes::INSUFFICIENT_ROLE,
+            format!(
+                "a key with the role {} may not do this; it takes {}",
+                caller.role,
+                guard.permission.roles()
+            ),
+        )),
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(problem) if problem.code == codes::KEY_REQUIRED.name && guard.lets_in(&request) => {
+            request.extensions_mut().insert(Caller::environment(Role::Client));
             request.extensions_mut().insert(WithoutKey);
             next.run(request).await
         }
@@ -119,18 +144,19 @@ pub(super) fn refuse(problem: Problem) -> Response {
     response
 }
 
-/// The settings of the layer in front of `/run` and the reads.
+/// The settings of the layer in front of the routes that need a permission.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
-    keys: Keys,
+    ring: Arc<KeyRing>,
+    permission: Permission,
     /// `ALLOW_FRONTEND_WITHOUT_KEY`
     allows_frontend: bool,
 }
 
 impl Guard {
-    /// With the keys of `/run` and the reads.
-    pub(super) fn new(access: &AccessConfig) -> Self {
-        Self { keys: Keys::new(&access.api_keys), allows_frontend: access.allow_frontend_without_key }
+    pub(super) fn new(state: &HttpState, permission: Permission) -> Self {
+        let allows_frontend = state.access.allow_frontend_without_key;
+        Self { ring: state.keys.clone(), permission, allows_frontend }
     }
 
     /// Whether a request without a key may continue. A wrong key is refused in any case.

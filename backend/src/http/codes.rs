@@ -28,6 +28,7 @@ codes! {
     INVALID_LAST_EVENT_ID = BAD_REQUEST, "invalid_last_event_id", "Last-Event-ID is not an event of this run";
     KEY_REQUIRED = UNAUTHORIZED, "key_required", "no key came with the request";
     INVALID_API_KEY = FORBIDDEN, "invalid_api_key", "the key is not accepted";
+    INSUFFICIENT_ROLE = FORBIDDEN, "insufficient_role", "the key's role does not permit the operation";
     RUN_NOT_FOUND = NOT_FOUND, "run_not_found", "there is no run with this id";
     BRAND_NOT_FOUND = NOT_FOUND, "brand_not_found", "there is no brand with this id";
     REPORT_PENDING = NOT_FOUND, "report_pending", "the run has not ended, so it has no report yet";

@@ -9,9 +9,7 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{
-    auth::Keys, cache_control::UNALTERED, codes, error::Problem, operation::Operation, state::HttpState,
-};
+use super::{auth, cache_control::UNALTERED, codes, error::Problem, operation::Operation, state::HttpState};
 use crate::health::{HealthStatus, HealthSummary, details::HealthDetails};
 
 /// The process runs.
@@ -79,7 +77,7 @@ pub(super) async fn ready(State(state): State<HttpState>) -> Response {
 
 /// Checks every dependency.
 pub(super) async fn deep(State(state): State<HttpState>, headers: HeaderMap) -> Response {
-    let has_key = Keys::new(&state.access.api_keys).has_accepted(&headers);
+    let has_key = auth::has_key(&state.keys, &headers);
     let deep = state.health.deep(has_key).await;
     answer(deep.is_ready(), &deep)
 }

@@ -9,6 +9,8 @@ use axum::http::StatusCode;
 use schemars::{SchemaGenerator, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Map, Value, json};
 
+use storage::control_plane::Role;
+
 use super::{
     auth,
     codes::{self, Code},
@@ -128,11 +130,16 @@ fn operation(served: &Served, schemas: &mut Schemas) -> Value {
     value
 }
 
-/// The empty requirement means that a request without a key is accepted too.
+/// The empty requirement means that a request without a key is accepted too. The names in a requirement are the roles
+/// (OpenAPI 3.1, 4.8.30).
 fn security(key: Key) -> Value {
     match key {
         Key::Never => json!([]),
-        Key::Api => json!([{"bearer": []}, {"apiKey": []}]),
+        Key::Api(permission) => {
+            let roles: Vec<&str> =
+                Role::ALL.into_iter().filter(|role| role.may(permission)).map(Role::as_str).collect();
+            json!([{"bearer": roles}, {"apiKey": roles}])
+        }
         Key::Metrics => json!([{"bearer": []}, {"apiKey": []}, {}]),
     }
 }

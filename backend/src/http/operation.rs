@@ -6,6 +6,8 @@
 use axum::http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use storage::control_plane::Permission;
+
 use super::codes::Code;
 
 /// Describes a type, as a reference to its named schema.
@@ -31,8 +33,8 @@ pub(in crate::http) struct Operation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     Never,
-    /// One of `BACKEND_API_KEYS`.
-    Api,
+    /// A key whose role has the permission.
+    Api(Permission),
     /// `METRICS_KEY`, if it is set.
     Metrics,
 }

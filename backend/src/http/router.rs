@@ -8,6 +8,7 @@ use axum::{
     response::Response,
 };
 use serde_json::Value;
+use storage::control_plane::Permission;
 use tower::Layer as _;
 use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLayer};
 
@@ -26,20 +27,28 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| openapi::document(&serve
 /// The content of `/docs`.
 static PAGE: LazyLock<String> = LazyLock::new(|| docs::body(&DOCUMENT));
 
-/// The routes that require a key: `/run`, and everything about runs.
-fn with_key() -> Routes {
-    Routes::with_key()
-        .post("/run", runs::submit, describe::submit())
+fn submissions() -> Routes {
+    Routes::requiring(Permission::Submit).post("/run", runs::submit, describe::submit())
+}
+
+/// A client reads the runs of its principal; the other roles read all.
+fn reads() -> Routes {
+    Routes::requiring(Permission::ReadRuns)
         .get("/status/{run_id}", runs::status, describe::status("getStatus"))
         .get("/api/pipeline", runs::list, describe::list())
         .get("/api/pipeline/{run_id}", runs::detail, describe::detail())
-        .delete("/api/pipeline/{run_id}", runs::delete, describe::delete())
         .get("/api/pipeline/{run_id}/status", runs::status, describe::status("getRunStatus"))
         .get("/api/pipeline/{run_id}/report", runs::report, describe::report())
         .get("/api/pipeline/{run_id}/document", runs::document, describe::document())
         .get("/api/pipeline/{run_id}/pages/{page}", runs::page, describe::page())
         .get("/api/pipeline/{run_id}/evidence/{label}", runs::evidence, describe::evidence())
         .get("/api/pipeline/{run_id}/events", runs::follow, describe::events())
+}
+
+/// A client acts on the runs of its principal; operators act on all.
+fn actions() -> Routes {
+    Routes::requiring(Permission::ControlRuns)
+        .delete("/api/pipeline/{run_id}", runs::delete, describe::delete())
         .post("/api/pipeline/{run_id}/retry", runs::retry, describe::retry())
         .post("/api/pipeline/{run_id}/cancel", runs::cancel, describe::cancel())
 }
@@ -69,17 +78,25 @@ async fn docs_page() -> Result<Response, Problem> {
     docs::page(&PAGE)
 }
 
+/// The routes that require a key.
+fn guarded() -> [Routes; 3] {
+    [submissions(), reads(), actions()]
+}
+
 /// All operations, for the documentation.
 pub(super) fn served() -> Vec<Served> {
-    [with_key().served, public().served].concat()
+    guarded().into_iter().chain([public()]).flat_map(|routes| routes.served).collect()
 }
 
 /// The whole API.
 pub fn router(state: HttpState) -> Router {
-    let keys = from_fn_with_state(auth::Guard::new(&state.access), auth::require_api_key);
-    let runs = if state.serves_runs { with_key().router.route_layer(keys) } else { Router::new() };
-    let mut router = runs
-        .merge(public().router)
+    let mut router = public().router;
+    for routes in guarded().into_iter().filter(|_| state.serves_runs) {
+        let Some(permission) = routes.permission else { continue };
+        let guard = from_fn_with_state(auth::Guard::new(&state, permission), auth::require_permission);
+        router = router.merge(routes.router.route_layer(guard));
+    }
+    let mut router = router
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         // The last layer is the outermost.

@@ -6,6 +6,8 @@ use axum::{
     routing::{MethodRouter, delete, get, post},
 };
 
+use storage::control_plane::Permission;
+
 use super::{
     operation::{Key, Operation},
     state::HttpState,
@@ -19,23 +21,24 @@ pub(super) struct Served {
     pub(super) operation: Operation,
 }
 
-/// Routes with the same key requirement.
+/// Routes that need the same permission.
 #[derive(Debug)]
 pub(super) struct Routes {
-    key: Key,
+    /// None for public routes.
+    pub(super) permission: Option<Permission>,
     pub(super) router: Router<HttpState>,
     pub(super) served: Vec<Served>,
 }
 
 impl Routes {
-    /// Routes that require an API key.
-    pub(super) fn with_key() -> Self {
-        Self { key: Key::Api, router: Router::new(), served: Vec::new() }
+    /// Routes that require a key whose role has this permission.
+    pub(super) fn requiring(permission: Permission) -> Self {
+        Self { permission: Some(permission), router: Router::new(), served: Vec::new() }
     }
 
     /// Routes without a key, unless an operation sets one.
     pub(super) fn public() -> Self {
-        Self { key: Key::Never, router: Router::new(), served: Vec::new() }
+        Self { permission: None, router: Router::new(), served: Vec::new() }
     }
 
     pub(super) fn get<T: 'static>(
@@ -72,7 +75,10 @@ impl Routes {
         route: MethodRouter<HttpState>,
         operation: Operation,
     ) -> Self {
-        let operation = if self.key == Key::Never { operation } else { operation.with_key(self.key) };
+        let operation = match self.permission {
+            Some(permission) => operation.with_key(Key::Api(permission)),
+            None => operation,
+        };
         self.served.push(Served { method, path, operation });
         // Methods of one address are joined.
         self.router = self.router.route(path, route);

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{fair_share::FairShare, streams::Streams};
 use crate::{
+    access::KeyRing,
     brands::BrandFolder,
     config::AccessConfig,
     health::Health,
@@ -20,6 +21,7 @@ pub struct HttpState {
     pub health: Arc<Health>,
     pub brands: BrandFolder,
     pub access: Arc<AccessConfig>,
+    pub keys: Arc<KeyRing>,
     /// Whether this process accepts and shows runs. A process that only executes them serves health and
     /// metrics.
     pub serves_runs: bool,

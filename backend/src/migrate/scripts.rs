@@ -39,6 +39,9 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261130120100_index_files_missing_stages",
     "20261130120200_drop_run_events",
     "20261130130000_add_run_waiting",
+    "20261201100000_add_control_plane",
+    "20261201100100_add_run_principal",
+    "20261201100200_index_runs_by_principal",
 ];
 
 /// How many migrations were live before this service had its own. A database with tables and without a record

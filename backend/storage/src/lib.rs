@@ -37,6 +37,7 @@
 pub mod breaker;
 #[cfg(any(test, feature = "testing"))]
 pub mod contract;
+pub mod control_plane;
 mod database;
 mod error;
 pub mod files;

@@ -10,6 +10,7 @@
 
 mod changes;
 mod comparison;
+mod control_plane;
 mod leases;
 mod missing_row;
 mod outbox;

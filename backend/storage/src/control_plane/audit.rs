@@ -1,0 +1,58 @@
+//! The audit: one record for every change by a person.
+//!
+//! A change and its record are written by one statement. While the database is away, the record stands in the file storage
+//! below `.audit/`, and is imported later. Nothing but retention deletes it.
+
+use async_trait::async_trait;
+use pipeline::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::StorageError;
+
+/// Who changed what, when and why. The form is the same in the database and in a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditRecord {
+    /// A UUIDv7, so that ids of one process are in the order of time.
+    pub id: String,
+    pub at: Timestamp,
+    /// The name of the key, `environment`, or `command` for somebody at a shell of the service.
+    pub actor: String,
+    pub role: String,
+    pub address: Option<String>,
+    /// `flag.set`, `key.create`, `run.cancel`: the thing and the verb.
+    pub action: String,
+    /// The flag's key, the key's id, the run's id.
+    pub target: String,
+    pub old: Option<Value>,
+    pub new: Option<Value>,
+    pub reason: Option<String>,
+    pub request_id: Option<String>,
+    pub deployment: Option<String>,
+    /// When it came from a file into the database.
+    #[serde(default)]
+    pub imported_at: Option<Timestamp>,
+}
+
+/// The audit in the database.
+#[async_trait]
+pub trait AuditLog: Send + Sync + std::fmt::Debug {
+    /// Adds records of changes that no statement of the control plane made. A record that is there already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn add(&self, records: &[AuditRecord]) -> Result<(), StorageError>;
+
+    /// Lists up to `limit` records before this id and time, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn newest(
+        &self,
+        before: Option<(Timestamp, String)>,
+        limit: usize,
+    ) -> Result<Vec<AuditRecord>, StorageError>;
+}

@@ -1,0 +1,80 @@
+//! The audit. A statement that changes something takes the record as one JSON text, and adds it in the same statement:
+//!
+//! ```sql
+//! WITH changed AS (UPDATE … RETURNING …),
+//! audited AS (
+//!   INSERT INTO "innovation"."AuditRecord"
+//!   SELECT * FROM jsonb_populate_record(NULL::"innovation"."AuditRecord", $1::jsonb) WHERE EXISTS (SELECT FROM changed)
+//! )
+//! SELECT … FROM changed
+//! ```
+
+use async_trait::async_trait;
+use pipeline::clock::Timestamp;
+use sqlx::Row as _;
+
+use crate::{
+    control_plane::{AuditLog, AuditRecord},
+    error::{StorageError, StorageErrorKind},
+    postgres::{
+        pool::{
+            connections::{PooledConn, bounded},
+            db_error::{Access, DbError},
+        },
+        store::PostgresStore,
+    },
+};
+
+/// $1 the records as a JSON array
+const ADD: &str = r#"
+INSERT INTO "innovation"."AuditRecord"
+SELECT * FROM jsonb_populate_recordset(NULL::"innovation"."AuditRecord", $1::jsonb)
+ON CONFLICT ("id") DO NOTHING"#;
+
+/// $1 the time in milliseconds since 1970, or NULL for the end, $2 the id, $3 limit
+const NEWEST: &str = r#"
+SELECT to_jsonb(a)::text AS "record" FROM "innovation"."AuditRecord" a
+WHERE $1::int8 IS NULL OR ("at", "id") < (to_timestamp($1::int8 / 1000.0), $2)
+ORDER BY "at" DESC, "id" DESC LIMIT $3"#;
+
+#[async_trait]
+impl AuditLog for PostgresStore {
+    async fn add(&self, records: &[AuditRecord]) -> Result<(), StorageError> {
+        let records = serde_json::to_string(records)
+            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        bounded!(self.pool, Access::Write, |conn| add(conn, records))
+    }
+
+    async fn newest(
+        &self,
+        before: Option<(Timestamp, String)>,
+        limit: usize,
+    ) -> Result<Vec<AuditRecord>, StorageError> {
+        let texts = bounded!(self.pool, Access::Read, |conn| newest(conn, before, limit))?;
+        let parsed = texts.iter().map(|text| serde_json::from_str(text));
+        parsed
+            .collect::<Result<_, _>>()
+            .map_err(|error| StorageError::new(StorageErrorKind::Schema, error.to_string()))
+    }
+}
+
+async fn add(conn: &mut PooledConn<'_>, records: String) -> Result<(), DbError> {
+    conn.query(ADD).bind(records).execute(conn.connection()?).await?;
+    Ok(())
+}
+
+async fn newest(
+    conn: &mut PooledConn<'_>,
+    before: Option<(Timestamp, String)>,
+    limit: usize,
+) -> Result<Vec<String>, DbError> {
+    let (at, id) = before.map_or((None, String::new()), |(at, id)| (Some(at.timestamp_millis()), id));
+    let rows = conn
+        .query(NEWEST)
+        .bind(at)
+        .bind(id)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(conn.connection()?)
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get("record")?)).collect()
+}

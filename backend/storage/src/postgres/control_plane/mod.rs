@@ -1,0 +1,4 @@
+//! The tables of the PostgreSQL schema `innovation`. Names are written with their schema, because the search path is the
+//! frontend's. A change and its audit record are one statement.
+
+mod audit;

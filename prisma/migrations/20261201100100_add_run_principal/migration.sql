@@ -1,0 +1,3 @@
+-- Who owns a run. A row without one belongs to the principal "environment": the keys of BACKEND_API_KEYS, and every run from before
+-- there were principals.
+ALTER TABLE "PipelineRun" ADD COLUMN     "principal" TEXT;
