@@ -123,6 +123,7 @@ mod tests {
             brand: &brand,
             earlier: &PriorOutputs::default(),
             spend_limit_usd: None,
+            lease: None,
         };
         analyst.answer(Stage::InputProcessing, &input, cancel).await.unwrap_err()
     }

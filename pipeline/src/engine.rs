@@ -7,13 +7,17 @@
 //! * A stage counts only when the store has it. Only then does the next one begin.
 //! * Cancellation ends a stage in flight, or takes effect between stages. It never interrupts a write.
 
+mod lease;
 mod look_up;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use self::look_up::{Grounded, LookUp};
+use self::{
+    lease::{Attempt, StageLease},
+    look_up::{Grounded, LookUp},
+};
 use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
     brand::BrandProfile,
@@ -21,7 +25,7 @@ use crate::{
     compressed::Compressed,
     document::CompressedDocument,
     failure::{FailureCode, RunFailure},
-    llm::LlmErrorCode,
+    llm::{LlmErrorCode, Usage},
     prior_outputs::PriorOutputs,
     record::{BrandFacts, DocumentFacts, RecordContext, StageMeta, StageRecord},
     report::{self, ReportInput},
@@ -102,18 +106,12 @@ impl Engine {
                 events(StageEvent::Reused { meta: record.meta, item_count });
                 continue;
             }
-            tokio::select! {
-                biased;
-                () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
-                permit = job.store.await_lease(stage) => {
-                    permit.map_err(|error| RunFailure::from_store(Some(stage), &error))?;
-                }
-            }
-            self.check_cost_is_known(stage, &progress)?;
+            lease::wait(job.store, stage, cancel).await?;
+            self.check_cost_is_known(stage, progress.unknown_cost)?;
             events(StageEvent::Started { stage });
             let started = self.clock.monotonic();
             let later_is_stored = last_stored.is_some_and(|last| last > stage);
-            let record = self.answer(stage, &job, &progress, later_is_stored, cancel).await?;
+            let record = self.answer_under_lease(stage, &job, &progress, later_is_stored, cancel).await?;
             let record = job
                 .store
                 .store_stage(record)
@@ -130,8 +128,8 @@ impl Engine {
     }
 
     /// Refuses to pay for another stage if the run has a cost limit and its cost so far is unknown.
-    fn check_cost_is_known(&self, stage: Stage, progress: &RunProgress) -> Result<(), RunFailure> {
-        let (Some(limit), Some(unknown)) = (self.cost_limit_usd, progress.unknown_cost) else {
+    fn check_cost_is_known(&self, stage: Stage, unknown_cost: Option<Stage>) -> Result<(), RunFailure> {
+        let (Some(limit), Some(unknown)) = (self.cost_limit_usd, unknown_cost) else {
             return Ok(());
         };
         Err(RunFailure::new(
@@ -146,8 +144,9 @@ impl Engine {
         ))
     }
 
-    /// Asks the analyst, checks references, quotes and numbers, and makes the record.
-    async fn answer(
+    /// Makes a stage's record. If the lease is unsure before one of the stage's requests, waits until it is sure again, and
+    /// goes on. The money that was spent until then counts.
+    async fn answer_under_lease(
         &self,
         stage: Stage,
         job: &Job<'_>,
@@ -155,27 +154,57 @@ impl Engine {
         later_is_stored: bool,
         cancel: &CancellationToken,
     ) -> Result<StageRecord, RunFailure> {
+        let mut spent = Usage::default();
+        loop {
+            let lease = StageLease::new(job.store, stage);
+            let attempt = Attempt { stage, lease: &lease, spent, later_is_stored };
+            let failure = match self.answer(attempt, job, progress, cancel).await {
+                Err(failure) if failure.code == FailureCode::Cancelled && lease.was_unsure() => failure,
+                answered => return answered,
+            };
+            spent = failure.usage;
+            let goes_on = lease::wait(job.store, stage, cancel).await;
+            goes_on
+                .and_then(|()| self.check_cost_is_known(stage, spent.cost_is_unknown.then_some(stage)))
+                .map_err(|failure| RunFailure { usage: spent, ..failure })?;
+        }
+    }
+
+    /// Asks the analyst, checks references, quotes and numbers, and makes the record.
+    async fn answer(
+        &self,
+        attempt: Attempt<'_>,
+        job: &Job<'_>,
+        progress: &RunProgress,
+        cancel: &CancellationToken,
+    ) -> Result<StageRecord, RunFailure> {
+        let Attempt { stage, lease, spent, later_is_stored } = attempt;
         let started_at = self.clock.now();
+        let earlier_usd = progress.spent_usd + job.lost_usd + spent.cost_usd;
         let input = StageInput {
             run: job.run,
             document: job.document,
             brand: job.brand,
             earlier: &progress.earlier,
-            spend_limit_usd: self
-                .cost_limit_usd
-                .map(|limit| (limit - progress.spent_usd - job.lost_usd).max(0.0)),
+            spend_limit_usd: self.cost_limit_usd.map(|limit| (limit - earlier_usd).max(0.0)),
+            lease: Some(lease),
         };
-        let Answer { mut output, provenance, mut warnings } = tokio::select! {
+        let answered = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Err(RunFailure::cancelled(Some(stage))),
+            () = cancel.cancelled() => Err(RunFailure::cancelled(Some(stage))),
             answer = self.analyst.answer(stage, &input, cancel) => answer.map_err(|error| match error {
                 AnalystError::Llm(error) if error.code == LlmErrorCode::Cancelled => RunFailure {
                     usage: error.usage,
                     ..RunFailure::cancelled(Some(stage))
                 },
                 error => RunFailure::from_analyst(stage, error),
-            })?,
+            }),
         };
+        let Answer { mut output, mut provenance, mut warnings } = answered.map_err(|mut failure| {
+            failure.usage += spent;
+            failure
+        })?;
+        provenance.usage += spent;
         let unreadable = |error| RunFailure::from_compression(Some(stage), &error);
         let earlier = progress.earlier.outputs().map_err(unreadable)?;
         output.assign_ids();

@@ -30,6 +30,7 @@ pub struct CompletionRequest {
 
 /// Makes a request each time that it is sent. Thousands of runs wait while models think, and none of them
 /// keeps a request, which holds the document.
+#[async_trait]
 pub trait RequestSource: Send + Sync {
     /// Makes the request, the same each time.
     ///
@@ -37,6 +38,12 @@ pub trait RequestSource: Send + Sync {
     ///
     /// [`LlmErrorCode::LlmError`] if the material of the request cannot be read.
     fn request(&self) -> Result<CompletionRequest, LlmError>;
+
+    /// Whether the run may pay for a request at this moment. Asked right before each one is sent. If not, the call ends
+    /// with [`LlmErrorCode::Cancelled`].
+    async fn may_be_sent(&self) -> bool {
+        true
+    }
 
     /// Whether these parts of a reply hold a complete answer, although the stream broke off or an error
     /// followed. `is_finished` says whether the model had finished before. The client takes such a reply
@@ -195,7 +202,7 @@ pub enum LlmErrorCode {
     LlmRefused,
     /// Anything else.
     LlmError,
-    /// The run was cancelled meanwhile.
+    /// The run was cancelled meanwhile, or may be another process's by now.
     Cancelled,
 }
 

@@ -50,6 +50,12 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
         Ok(())
     }
 
+    /// Whether this process surely holds the run's lease at this moment. Asked before each request to a model: a stage may make
+    /// several, minutes apart, and each costs money.
+    async fn holds_lease(&self, _stage: Stage) -> bool {
+        true
+    }
+
     /// How a record made now would be written.
     fn write_mode(&self) -> WriteMode;
 

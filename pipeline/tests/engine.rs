@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -48,12 +48,24 @@ impl Clock for BackwardClock {
 struct MemoryStore {
     stages: Mutex<BTreeMap<Stage, StageRecord>>,
     is_full: bool,
+    /// The answers to whether the lease is held. It is, when they are used up.
+    is_held: Mutex<VecDeque<bool>>,
+    waits: AtomicU32,
 }
 
 #[async_trait]
 impl RunStore for MemoryStore {
     async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError> {
         Ok(self.stages.lock().unwrap().values().cloned().collect())
+    }
+
+    async fn await_lease(&self, _: Stage) -> Result<(), StoreError> {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn holds_lease(&self, _: Stage) -> bool {
+        self.is_held.lock().unwrap().pop_front().unwrap_or(true)
     }
 
     fn write_mode(&self) -> WriteMode {
@@ -409,4 +421,55 @@ async fn the_fallback_answers_when_models_are_down() {
             assert_eq!(meta.attempts, 5);
         }
     }
+}
+
+/// The first request of each call fails and costs money; the second is answered.
+#[derive(Debug, Default)]
+struct Stutters {
+    requests: AtomicU32,
+    budgets: Mutex<Vec<Option<f64>>>,
+}
+
+#[async_trait]
+impl Analyst for Stutters {
+    async fn answer(
+        &self,
+        stage: Stage,
+        input: &StageInput<'_>,
+        _: &CancellationToken,
+    ) -> Result<Answer, AnalystError> {
+        self.budgets.lock().unwrap().push(input.spend_limit_usd);
+        let mut usage = Usage::default();
+        for _ in 0..2 {
+            if !input.lease.unwrap().is_held().await {
+                return Err(AnalystError::Llm(LlmError {
+                    code: LlmErrorCode::Cancelled,
+                    message: String::new(),
+                    disposition: Disposition::Fail,
+                    usage,
+                    attempts: 1,
+                }));
+            }
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            usage.cost_usd += 0.05;
+        }
+        let mut answer = answer(stage);
+        answer.provenance.usage = usage;
+        Ok(answer)
+    }
+}
+
+#[tokio::test]
+async fn an_unsure_lease_delays_the_next_request() {
+    let world = World::new();
+    *world.store.is_held.lock().unwrap() = [true, false].into();
+    let analyst = Arc::new(Stutters::default());
+    let finished = world.run(analyst.clone()).await.unwrap();
+    // Before each stage, and once more in the first.
+    assert_eq!(world.store.waits.load(Ordering::Relaxed), 5);
+    assert_eq!(analyst.requests.load(Ordering::Relaxed), 9);
+    let spent = finished.records[0].meta.usage.cost_usd;
+    assert!((spent - 0.15).abs() < 1e-9, "the request before counts: {spent}");
+    let second_budget = analyst.budgets.lock().unwrap()[1].unwrap();
+    assert!((second_budget - 0.95).abs() < 1e-9, "{second_budget}");
 }

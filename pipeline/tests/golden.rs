@@ -64,6 +64,7 @@ async fn payloads(id: &str) -> String {
             brand: &brand,
             earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
             spend_limit_usd: None,
+            lease: None,
         };
         let answer = ExtractiveAnalyst::new().answer(stage, &input, &Default::default()).await.unwrap();
         assert_eq!(answer.provenance.provider, "extractive");

@@ -46,7 +46,14 @@ fn run(document: &Document, id: &str) -> Outputs {
     let mut earlier = Outputs::default();
     for stage in Stage::ALL {
         let known = &PriorOutputs::new(earlier.clone()).unwrap();
-        let input = StageInput { run: &run, document, brand: &brand, earlier: known, spend_limit_usd: None };
+        let input = StageInput {
+            run: &run,
+            document,
+            brand: &brand,
+            earlier: known,
+            spend_limit_usd: None,
+            lease: None,
+        };
         let answer = runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()));
         let mut output = answer.unwrap_or_else(|error| panic!("{id}, {stage}: {error}")).output;
         output.assign_ids();

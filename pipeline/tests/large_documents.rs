@@ -170,6 +170,7 @@ fn cost(document: &Document) -> (f64, f64, String) {
             brand: &brand,
             earlier: known,
             spend_limit_usd: None,
+            lease: None,
         };
         let began = Instant::now();
         let answer = runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()));
@@ -222,8 +223,14 @@ fn a_cancel_ends_a_large_analysis() {
     let cancel = CancellationToken::new();
     let ask = async |document: &CompressedDocument| {
         let earlier = PriorOutputs::default();
-        let input =
-            StageInput { run: &run, document, brand: &brand, earlier: &earlier, spend_limit_usd: None };
+        let input = StageInput {
+            run: &run,
+            document,
+            brand: &brand,
+            earlier: &earlier,
+            spend_limit_usd: None,
+            lease: None,
+        };
         ExtractiveAnalyst::new().answer(Stage::InputProcessing, &input, &cancel).await
     };
     let (end, cancelled_at) = runtime.block_on(async {

@@ -190,3 +190,26 @@ async fn a_one_shot_body_is_not_resent_empty() {
     assert_eq!((error.message.as_str(), error.attempts), ("the request could not be made again", 2));
     assert_eq!((error.disposition, fake_model.calls()), (Disposition::Fail, 1));
 }
+
+/// A run whose lease is unsure from its second request on.
+struct LosesItsLease(std::sync::atomic::AtomicBool);
+
+#[async_trait::async_trait]
+impl RequestSource for LosesItsLease {
+    fn request(&self) -> Result<CompletionRequest, LlmError> {
+        Ok(request())
+    }
+
+    async fn may_be_sent(&self) -> bool {
+        !self.0.swap(true, std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn no_request_follows_a_lost_lease() {
+    let fake_model = start([status(503)]);
+    let source = LosesItsLease(false.into());
+    let error =
+        client(config(&fake_model)).complete(&source, None, &CancellationToken::new()).await.unwrap_err();
+    assert_eq!((error.code, error.attempts, fake_model.calls()), (LlmErrorCode::Cancelled, 1, 1));
+}

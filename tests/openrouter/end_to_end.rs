@@ -47,6 +47,7 @@ async fn answer(client: &Arc<OpenRouter>, stage: Stage, earlier: &Outputs) -> Re
         brand: &brand(),
         earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
         spend_limit_usd: Some(5.0),
+        lease: None,
     };
     analyst.answer(stage, &input, &CancellationToken::new()).await
 }

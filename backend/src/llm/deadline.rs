@@ -114,6 +114,7 @@ mod tests {
             brand: &brand,
             earlier: &PriorOutputs::default(),
             spend_limit_usd: None,
+            lease: None,
         };
         let error =
             analyst.answer(Stage::InputProcessing, &input, &CancellationToken::new()).await.unwrap_err();

@@ -182,6 +182,11 @@ impl Explain<'_> {
                 ),
             ),
             Fault::Unwritten(reason) => (LlmError, reason.clone()),
+            Fault::NotOurs => (
+                LlmErrorCode::Cancelled,
+                "the run's lease could not be renewed, so that the model was not asked; the run goes on where its lease is sure"
+                    .to_owned(),
+            ),
             Fault::Refusal(words) => (
                 LlmRefused,
                 format!(

@@ -49,6 +49,8 @@ pub enum Fault {
     /// The request could not be serialized again, for this reason. Nothing was sent. This is a defect of the
     /// program.
     Unwritten(String),
+    /// The run may be another process's by now, so nothing was sent.
+    NotOurs,
 }
 
 /// An error in the endpoint's words.
@@ -78,7 +80,7 @@ impl Fault {
             | Self::EmptyContent => true,
             // These answers are paid for, and the next one would be the same.
             Self::TooLarge(_) | Self::LengthLimit | Self::ContentFilter | Self::Refusal(_) => false,
-            Self::Deadline | Self::Unwritten(_) => false,
+            Self::Deadline | Self::Unwritten(_) | Self::NotOurs => false,
         }
     }
 
@@ -93,7 +95,8 @@ impl Fault {
             | Self::LengthLimit
             | Self::ContentFilter
             | Self::Refusal(_)
-            | Self::Unwritten(_) => None,
+            | Self::Unwritten(_)
+            | Self::NotOurs => None,
         }
     }
 

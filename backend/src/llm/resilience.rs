@@ -137,6 +137,7 @@ impl Resilience {
                 Err(failure) => failure,
             };
             usage += failure.usage;
+            attempts -= u32::from(matches!(failure.fault, Fault::NotOurs));
             let is_own = failure.fault.may_be_own()
                 && self.gate.has_succeeded_since(self.own_since(&failure.fault, began));
             match failure.fault.outage().filter(|_| !is_own) {

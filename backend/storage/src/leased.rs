@@ -93,6 +93,13 @@ impl RunStore for LeasedRun<'_> {
             .map_err(|error| self.note(error))
     }
 
+    async fn holds_lease(&self, stage: Stage) -> bool {
+        let span = tracing::error_span!("permit", stage = stage.number());
+        let held = self.waiting(self.router.can_start_stage(self.fence).instrument(span)).await;
+        // Any error occurs again, and is handled, where the stage waits for the lease.
+        held.map_err(|error| self.note(error)).unwrap_or(false)
+    }
+
     fn write_mode(&self) -> WriteMode {
         let flags = self.router.flags();
         WriteMode { mode: flags.mode().as_str().to_owned(), flags_revision: flags.revision }

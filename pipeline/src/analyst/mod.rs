@@ -31,6 +31,15 @@ pub struct StageInput<'a> {
     pub earlier: &'a PriorOutputs,
     /// The money that the run may still spend, in US dollars.
     pub spend_limit_usd: Option<f64>,
+    /// The run's lease. None for a run that no other process could take over.
+    pub lease: Option<&'a dyn RunLease>,
+}
+
+/// The lease of a run, which may run out while a stage is being answered.
+#[async_trait]
+pub trait RunLease: Send + Sync + std::fmt::Debug {
+    /// Whether this process surely holds it at this moment.
+    async fn is_held(&self) -> bool;
 }
 
 /// A stage's answer. It satisfies the stage's schema. References and quotes are not checked yet.

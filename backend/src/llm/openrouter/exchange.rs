@@ -38,6 +38,10 @@ impl OpenRouter {
     ) -> Result<Reply, Failure> {
         let room = self.connections.room();
         let room = tokio::time::timeout_at(deadline, room).await.map_err(|_| Fault::Deadline)?;
+        // Last of all: the call may have waited for minutes. Asking the stores is bounded.
+        if !call.source.may_be_sent().await {
+            return Err(Fault::NotOurs.into());
+        }
         let sent = self.connections.send(room, |http| {
             let body = self.body(&call.request()?, level, call.output_tokens_max)?;
             call.sent_bytes.store(body.len(), Ordering::Relaxed);

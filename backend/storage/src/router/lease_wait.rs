@@ -55,7 +55,7 @@ impl Router {
     }
 
     /// Whether this process surely owns the run now.
-    pub(super) async fn can_start_stage(&self, fence: &Fence) -> Result<bool, StorageError> {
+    pub(crate) async fn can_start_stage(&self, fence: &Fence) -> Result<bool, StorageError> {
         // Check the bucket first: a process that counts as alone may still share the bucket with others.
         if !self.mode().has_database() && !self.files.is_on_disk() {
             return self.files_confirm_lease(fence).await;
@@ -88,7 +88,7 @@ impl Router {
     async fn files_confirm_lease(&self, fence: &Fence) -> Result<bool, StorageError> {
         let confirmed = match self.files.confirm(fence).await {
             Err(error) if error.kind == StorageErrorKind::NotFound => match self.begin_files(fence).await {
-                Ok(()) => self.files.confirm(fence).await,
+                Ok(_) => self.files.confirm(fence).await,
                 Err(error) => Err(error),
             },
             confirmed => confirmed,

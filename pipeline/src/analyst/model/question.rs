@@ -1,5 +1,6 @@
 //! One question to a model: its request, and the judgement of a reply to it.
 
+use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -90,6 +91,7 @@ impl<'a> Question<'a> {
     }
 }
 
+#[async_trait]
 impl RequestSource for Question<'_> {
     fn request(&self) -> Result<CompletionRequest, LlmError> {
         let first = self.prompt.lock().take();
@@ -113,6 +115,13 @@ impl RequestSource for Question<'_> {
             schema: schema.sent.clone(),
             output_tokens_max: self.options.output_tokens_max,
         })
+    }
+
+    async fn may_be_sent(&self) -> bool {
+        match self.input.lease {
+            Some(lease) => lease.is_held().await,
+            None => true,
+        }
     }
 
     fn is_answered_by(&self, parts: &ReplyParts, is_finished: bool) -> bool {

@@ -70,6 +70,7 @@ async fn ask(
         brand: &brand(),
         earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
         spend_limit_usd: Some(1.0),
+        lease: None,
     };
     let result = analyst.answer(stage, &input, &CancellationToken::new()).await;
     Asked { result, calls: llm.calls() }
