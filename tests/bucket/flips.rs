@@ -7,12 +7,13 @@ use std::{
 };
 
 use foundation::clock::SystemClock;
-use pipeline::run::Stage;
+use pipeline::{run::Stage, store::RunStore as _};
 use storage::{
-    Claim, Fence, WaitingRuns,
+    Claim, End, Fence, Postponement, WaitReason, WaitingRuns,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
-    contract::{accepted, lease, new_run, record},
+    contract::{accepted, at, failure, lease, new_run, record},
+    leased::LeasedRun,
     memory::MemoryStore,
     mode::Flags,
     prelude::*,
@@ -35,7 +36,7 @@ struct World {
     database: Arc<MemoryStore>,
     router: Router,
     flags: watch::Sender<Flags>,
-    _bucket: S3,
+    bucket: S3,
 }
 
 impl World {
@@ -56,7 +57,7 @@ impl World {
         let files = store(&bucket);
         assert!(files.check_create_if_absent().await.unwrap());
         let router = Router::new(files, Some(held), flags, config, clock);
-        Self { database, router, flags: sender, _bucket: bucket }
+        Self { database, router, flags: sender, bucket }
     }
 
     fn flip(&self, flags: Flags) {
@@ -65,7 +66,7 @@ impl World {
 
     async fn claim(&self) -> Fence {
         let (lease, held) = (lease("one"), HashSet::new());
-        let claim = Claim { lease: &lease, limit: 9, held: &held, expired: true, waiting: WaitingRuns::None };
+        let claim = Claim { lease: &lease, limit: 9, held: &held, expired: true, waiting: WaitingRuns::Due };
         eventually("the run is claimed", async || self.router.claim(claim).await.unwrap().pop()).await
     }
 }
@@ -113,5 +114,90 @@ async fn late_files_know_that_the_row_is_ahead() {
     world.flip(FILES);
     let by_files = world.claim().await;
     assert_eq!(by_files.row_stages, BTreeSet::new());
+    assert!(world.router.resume(&by_files).await.unwrap_err().is_outage(), "it would pay for stage 1 again");
+}
+
+#[tokio::test]
+async fn files_say_at_their_begin_what_they_lack() {
+    let world = World::new(FILES).await;
+    // The files know this process from another run.
+    accepted(&world.router, &new_run("r0", URL), "one").await;
+    world.flip(DATABASE);
+    let run = new_run("r1", URL);
+    let fence = accepted(&*world.database, &run, "one").await;
+    world.router.register_active(&fence, run, HashSet::new());
+    world.router.write_stage(&fence, record(ONE, "one")).await.unwrap();
+    world.flip(FILES);
+    // Begins the files. The process is killed before it writes to them again.
+    world.router.await_lease(&fence).await.unwrap();
+    world.router.release(&fence).await.unwrap();
+    world.router.forget(&fence.run);
+    let by_files = world.claim().await;
+    assert_eq!(by_files.row_stages, BTreeSet::new());
+    assert!(world.router.resume(&by_files).await.unwrap_err().is_outage(), "it would pay for stage 1 again");
+}
+
+#[tokio::test]
+async fn files_that_lack_nothing_go_on_alone() {
+    let world = World::new(BOTH).await;
+    let run = new_run("r1", URL);
+    // Accepted in `DATABASE_ONLY`.
+    let fence = accepted(&*world.database, &run, "one").await;
+    world.router.register_active(&fence, run, HashSet::new());
+    world.router.write_stage(&fence, record(ONE, "one")).await.unwrap();
+    world.router.release(&fence).await.unwrap();
+    world.router.forget(&fence.run);
+    world.flip(FILES);
+    let by_files = world.claim().await;
+    assert!(world.router.resume(&by_files).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_claim_put_back_tells_the_files() {
+    let world = World::new(BOTH).await;
+    let mine = accepted(&world.router, &new_run("r1", URL), "one").await;
+    world.router.release(&mine).await.unwrap();
+    // Another replica, whose flags say `DATABASE_ONLY` and which does not reach the files.
+    let held = HashSet::new();
+    let others = lease("dead");
+    let claim = Claim { lease: &others, limit: 9, held: &held, expired: true, waiting: WaitingRuns::None };
+    let dead = world.database.claim(claim).await.unwrap().pop().unwrap();
+    world.database.store_stage(&dead, &record(ONE, "one")).await.unwrap();
+    world.database.release(&dead).await.unwrap();
+    let fence = world.claim().await;
+    let wait = Postponement { reason: WaitReason::LlmError, wait: Duration::ZERO, lost_usd: 0.0 };
+    world.router.put_back(&fence, &wait).await.unwrap();
+    world.flip(FILES);
+    let by_files = world.claim().await;
+    assert_eq!(by_files.row_stages, BTreeSet::new());
+    assert!(world.router.resume(&by_files).await.unwrap_err().is_outage(), "it would pay for stage 1 again");
+}
+
+#[tokio::test]
+async fn a_run_taken_elsewhere_pays_for_nothing() {
+    let world = World::new(FILES).await;
+    let run = new_run("r1", URL);
+    let fence = accepted(&world.router, &run, "one").await;
+    let elsewhere = Fence { owner: "two".to_owned(), epoch: fence.epoch + 1, ..fence.clone() };
+    store(&world.bucket).adopt(&run, &elsewhere).await.unwrap();
+    let leased = LeasedRun::new(&world.router, &fence, Vec::new());
+    assert!(!leased.holds_lease(ONE).await && leased.is_lost());
+    let kept = accepted(&world.router, &new_run("r2", URL), "one").await;
+    assert!(LeasedRun::new(&world.router, &kept, Vec::new()).holds_lease(ONE).await);
+}
+
+#[tokio::test]
+async fn a_retry_waits_for_stages_of_the_row_alone() {
+    let world = World::new(BOTH).await;
+    let run = new_run("r1", URL);
+    let fence = accepted(&world.router, &run, "one").await;
+    world.router.register_active(&fence, run, HashSet::new());
+    world.flip(DATABASE);
+    world.router.write_stage(&fence, record(ONE, "one")).await.unwrap();
+    world.router.finish(&fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
+    world.router.forget(&fence.run);
+    world.flip(FILES);
+    assert_eq!(world.router.retry(&fence.run, 1).await.unwrap(), Some(2));
+    let by_files = world.claim().await;
     assert!(world.router.resume(&by_files).await.unwrap_err().is_outage(), "it would pay for stage 1 again");
 }

@@ -1,6 +1,6 @@
 //! A run's manifest, `run.json`: its request, its progress, its owner, and the digest of every stored file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pipeline::{
     clock::Timestamp,
@@ -64,8 +64,8 @@ pub struct Manifest {
     /// The parts of the run that the database holds. None for a run without a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseSide>,
-    /// Whether the row has, or is about to get, stages that the files lack because the operator has switched them off. Then
-    /// nobody resumes the run by its files alone: it would pay for these stages again.
+    /// Whether the row has, or is about to get, stages that the files lack: the operator has switched them off, or they were
+    /// away. Then nobody resumes the run by its files alone: it would pay for these stages again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub row_is_ahead: bool,
     /// The last proof that the database holds the same content.
@@ -217,6 +217,12 @@ impl Manifest {
         self.error = None;
         // A retry waits anew.
         self.waiting = None;
+    }
+
+    /// Says that the row is ahead if it had a stage that the files lack when the writer took it. Every write under a fence of
+    /// the database says so, also the first one, because its worker may die right after it.
+    pub(super) fn note_row_stages(&mut self, row_stages: &BTreeSet<Stage>) {
+        self.row_is_ahead |= row_stages.iter().any(|stage| !self.stages.contains_key(stage));
     }
 
     /// How far the run has come here.

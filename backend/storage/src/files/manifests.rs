@@ -103,7 +103,7 @@ impl Manifests {
     }
 
     /// Reads the manifest if the fence still holds. Raises an older manifest to the fence's generation and
-    /// epoch.
+    /// epoch, and notes what only the row had.
     pub(super) fn read_fenced(&self, fence: &Fence) -> Result<Manifest, StorageError> {
         let run = &fence.run;
         let Some(mut manifest) = self.read(run)? else {
@@ -121,6 +121,7 @@ impl Manifests {
         manifest.generation = fence.generation;
         manifest.epoch = fence.epoch;
         manifest.owner = Some(fence.owner.clone());
+        manifest.note_row_stages(&fence.row_stages);
         if let Some(document) = lock(&self.documents).get(run) {
             manifest.document = Some(document.clone());
         }

@@ -31,6 +31,7 @@ impl RunFiles {
             for stored in manifest.stages.values_mut() {
                 stored.pending_database = false;
             }
+            manifest.row_is_ahead = false;
             manifest.proof = Some(proof.clone());
         })
     }
@@ -135,6 +136,7 @@ impl RunFiles {
         for held in row.stages.values() {
             self.restore_stage(manifest, &held.record)?;
         }
+        manifest.row_is_ahead = false;
         if let Some(report) = &row.report {
             self.restore_report(manifest, report)?;
         }

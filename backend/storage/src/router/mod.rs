@@ -19,6 +19,7 @@ mod poll_limiter;
 mod presence;
 mod resume;
 mod retry;
+mod row_ahead;
 mod state;
 mod store;
 mod tombstones;

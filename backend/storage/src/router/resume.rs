@@ -119,7 +119,9 @@ impl Router {
             && let (Some(request), Some(accepted_at)) = (row.request.clone(), row.accepted_at)
         {
             let new = RunSubmission { id: run.clone(), request, accepted_at };
-            self.note_file(&self.files.adopt(&new, fence).await);
+            // This process may be killed before the files have what the row has, so that they say at once what they lack.
+            let with_row = Fence { row_stages: row.stages.keys().copied().collect(), ..fence.clone() };
+            self.note_file(&self.files.adopt(&new, &with_row).await);
         }
         let Some(file) = self.files.load(run).await? else { return Ok(false) };
         let manifest = self.files.manifest(run).await?;
@@ -134,10 +136,9 @@ impl Router {
         let work = Work { run, fence, new: None, row: Some(&row), row_version: None, file: Some(&file) };
         // The mark of an ended run stays until reconciliation has proved both sides equal, or reported what differs.
         let has_ended_row = apply(self, &steps, &work).await?.has_ended_row;
-        if sides.expects_files
-            && manifest.is_some_and(|manifest| manifest.row_is_ahead && !manifest.has_ended())
-        {
-            self.note_file(&self.files.set_row_is_ahead(fence, false).await);
+        let was_ahead = manifest.is_some_and(|manifest| manifest.row_is_ahead && !manifest.has_ended());
+        if sides.expects_files && was_ahead && !self.active.are_files_incomplete(run) {
+            self.clear_row_is_ahead(fence).await;
         }
         Ok(has_ended_row)
     }

@@ -88,22 +88,6 @@ impl Router {
         }
     }
 
-    /// Tells the files of a run, once, that only the row has some of its stages. Without the files' answer the run goes on:
-    /// they may be away, and a later write tells them.
-    pub(super) async fn note_row_is_ahead(&self, fence: &Fence) {
-        if self.active.are_files_told(&fence.run) {
-            return;
-        }
-        match self.files.set_row_is_ahead(fence, true).await {
-            Ok(()) => self.active.note_files_told(&fence.run),
-            // There is no manifest that could mislead anybody yet.
-            Err(error) if error.kind == StorageErrorKind::NotFound => {}
-            Err(error) => {
-                tracing::warn!(event = "manifest_update_failed", %error, "[{}] the files do not know that its row is ahead", fence.run);
-            }
-        }
-    }
-
     /// Ends the files of a run that began there before a change of mode. Otherwise, a later change of mode
     /// would make a worker claim the open manifest. The reconciler later adds the stages that the files lack.
     async fn close_files(&self, fence: &Fence, end: End<'_>, at: Timestamp) {
@@ -270,13 +254,10 @@ impl Router {
         let mut written = self.files_write(fence, write, db_sync).await;
         if matches!(&written, Err(error) if error.kind == StorageErrorKind::NotFound) {
             // Only the database accepted the run, before a change of mode.
-            written = self.begin_files(fence).await;
-            if written.is_ok() {
-                if has_gap {
-                    self.note_row_is_ahead(fence).await;
-                }
-                written = self.files_write(fence, write, db_sync).await;
-            }
+            written = match self.begin_files(fence).await {
+                Ok(row_is_ahead) => self.write_begun(fence, write, db_sync, has_gap, row_is_ahead).await,
+                Err(error) => Err(error),
+            };
         }
         self.note_file(&written);
         if let (Ok(()), Write::Stage(record)) = (&written, write) {
@@ -285,13 +266,24 @@ impl Router {
         written
     }
 
-    /// Begins the files of a run that only the database has accepted.
-    pub(super) async fn begin_files(&self, fence: &Fence) -> Result<(), StorageError> {
-        let Some(active) = self.active.get(&fence.run) else {
-            let what = format!("there is no run {} in files", fence.run);
-            return Err(StorageError::new(StorageErrorKind::NotFound, what));
-        };
-        self.files.adopt(&active.new, fence).await
+    /// The first write to files that have just begun.
+    async fn write_begun(
+        &self,
+        fence: &Fence,
+        write: Write<'_>,
+        db_sync: DbSync,
+        has_gap: bool,
+        row_is_ahead: bool,
+    ) -> Result<(), StorageError> {
+        if has_gap {
+            self.active.note_files_told(&fence.run);
+        }
+        self.files_write(fence, write, db_sync).await?;
+        // The row has this stage alone, and now they have it too.
+        if row_is_ahead && !has_gap && matches!(write, Write::Stage(_)) {
+            self.clear_row_is_ahead(fence).await;
+        }
+        Ok(())
     }
 
     async fn files_write(

@@ -143,6 +143,7 @@ impl RunFiles {
                 format!("run {} has been taken by another worker", new.id),
             ));
         }
+        manifest.note_row_stages(&fence.row_stages);
         // `take` raises both, as the database already has.
         manifest.epoch = fence.epoch - 1;
         manifest.attempts = fence.attempt - 1;

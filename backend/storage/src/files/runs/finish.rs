@@ -100,7 +100,8 @@ impl RunFiles {
         manifest.status = status;
         manifest.finished_at = Some(at_time.max(manifest.accepted_at));
         manifest.owner = None;
-        manifest.row_is_ahead = false;
+        // A retry by files alone would pay for the row's stages again, unless the files have been filled before.
+        manifest.row_is_ahead &= status != RunStatus::Completed && db_sync == DbSync::Diverged;
         manifest.database = match db_sync {
             DbSync::NotTracked => manifest.database,
             DbSync::Synced | DbSync::Diverged => Some(DatabaseSide { has_row: true, has_end: true }),
