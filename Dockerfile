@@ -24,6 +24,7 @@ RUN mkdir backend/src backend/foundation/src backend/sandbox/src backend/storage
         backend/storage/src/lib.rs pipeline/src/lib.rs \
     && cargo build --release --locked --package backend
 
+COPY .env.example ./
 COPY prisma prisma
 COPY pipeline/src pipeline/src
 COPY backend/foundation/src backend/foundation/src

@@ -68,7 +68,7 @@ setup: ## install what the tests need and this machine lacks
 	@scripts/setup.sh
 
 # The habits of the repository: hooks, and the steps that the hosted workflows call.
-.PHONY: hooks secrets advisories sbom dist drift rehearsal deploy
+.PHONY: hooks secrets advisories sbom dist drift rehearsal evidence deploy
 
 # $(call cargo_tool,NAME,VERSION) installs cargo-NAME where it is missing.
 cargo_tool = @cargo $(1) --version >/dev/null 2>&1 || cargo install cargo-$(1) --locked --quiet --version $(2)
@@ -98,8 +98,11 @@ dist: sbom ## a release: the binary without test features, its bill of materials
 drift: ## compare the database at DATABASE_URL with the repository's migrations; exit code 1 where they differ
 	cargo run --quiet --package backend -- migrate status
 
-rehearsal: setup ## take the migrations and the storage modes back and forward, on databases made for it
-	$(NEXTEST) -E 'test(/^(rollback|migrations|deployment::scripts)::/)'
+rehearsal: setup ## take the migrations and the storage modes back and forward, and type the runbook, on databases made for it
+	$(NEXTEST) -E 'test(/^(rollback|migrations|deployment::scripts|restore|runbook)::/)'
+
+evidence: ## rehearse on REHEARSAL_DATABASE_URL, and store the timings in the database at DATABASE_URL for the gate
+	cargo run --quiet --package backend -- rehearse
 
 deploy: ## deploy to ENVIRONMENT on Railway, wait and validate (needs SERVICE_URL, DATABASE_URL, RAILWAY_TOKEN)
 	cargo build --quiet --package backend

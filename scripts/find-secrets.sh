@@ -11,6 +11,7 @@ patterns=(
   'sk-(or|ant|proj)-[A-Za-z0-9_-]{24,}'              # OpenRouter, Anthropic, OpenAI
   'gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{40,}'
   'npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{40,}'
+  'ipk_[A-Za-z0-9_-]{43}'                            # keys of this service
   'xox[abprs]-[A-Za-z0-9-]{20,}'                     # Slack
   'vercel_blob_rw_[A-Za-z0-9]{16}_[A-Za-z0-9]{20,}'
   'postgres(ql)?://[^:@/ ]+:[A-Za-z0-9_-]{16,}@'     # an address with a password that no person would type

@@ -2,6 +2,7 @@
 
 mod connections;
 mod contract;
+mod evidence;
 mod load_bursts;
 mod network;
 mod pooler;

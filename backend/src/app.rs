@@ -1,12 +1,16 @@
 //! Wires the concrete types. No other module names them.
 //!
 //! * `storage`: both stores and the router. `work`: the worker and what runs beside it. `http`: the API.
-//! * `analyst`: the model or the extractive analyst. `commands`: the parts that commands use.
+//! * `analyst`: the model or the extractive analyst. `commands`: the parts that commands use. `rehearsal`: those of a
+//!   rehearsal. `checks`: what checks look at.
 
+mod access;
 mod analyst;
+mod checks;
 mod commands;
 mod error;
 mod http;
+mod rehearsal;
 mod storage;
 mod work;
 
@@ -27,10 +31,13 @@ use self::{
     work::{Work, wire_work},
 };
 pub use self::{
-    commands::{command_router, files_at, reconciler, webhook_admin, webhook_dispatcher},
+    checks::check_deps,
+    commands::{audit, command_router, files_at, key_admin, reconciler, webhook_admin, webhook_dispatcher},
     error::WiringError,
+    rehearsal::{evidence_log, rehearsal},
 };
 use crate::{
+    access::KeyReader,
     background::Background,
     brands::BrandFolder,
     config::{AnalystChoice, AnalystConfig, Config, OcrConfig},
@@ -41,7 +48,7 @@ use crate::{
         readers::Readers,
     },
     flags::FlagSource,
-    health::Identity,
+    health::{Identity, baseline::BaselineKeeper},
     http::HttpState,
     llm::gate::Gate,
     replicas::{DiskReplicas, ReplicaHeartbeat},
@@ -87,7 +94,7 @@ impl App {
             None => FileStore::of(&config.storage, config.work.lease, clock.clone())?,
         };
         // A person waits beside the command, so it waits for the model within its call, and queues nothing.
-        let analyst = AnalystConfig { patience: config.analyst.timeout, ..config.analyst };
+        let analyst = AnalystConfig { model_wait_max: config.analyst.timeout, ..config.analyst };
         let choice = overrides.analyst.unwrap_or(analyst.choice);
         let cost_limit_usd = analyst.cost_per_run_usd_max;
         let extra_ca_file = config.documents.extra_ca_file.clone();
@@ -137,7 +144,11 @@ pub struct Service {
     pub listener: Option<Listener>,
     /// None if webhooks are off.
     pub dispatcher: Option<Arc<WebhookDispatcher>>,
+    /// None without a database.
+    pub baseline: Option<Arc<BaselineKeeper>>,
     pub flags: FlagSource,
+    /// None without a database.
+    pub keys: Option<KeyReader>,
     pub http: HttpState,
     pub identity: Identity,
     pub analyst_name: String,
@@ -156,9 +167,21 @@ impl Service {
         let stores = wire_storage(&config, &clock)?;
         let listener = Listener::new(&config.database)?;
         let work = wire_work(&config, &stores, &clock)?;
-        let http = wire_http(config, &stores, &work, &clock, background.clone());
+        let (ring, keys) = access::wire_keys(&config, &stores, work.spend.clone(), &clock);
+        let http = wire_http(config, &stores, &work, &clock, background.clone(), ring);
         let Stores { router, postgres, flags, presence, .. } = stores;
-        let Work { worker, readers, reconciler, retention, disk, heartbeat, dispatcher, identity, .. } = work;
+        let Work {
+            worker,
+            readers,
+            reconciler,
+            retention,
+            disk,
+            heartbeat,
+            dispatcher,
+            baseline,
+            identity,
+            ..
+        } = work;
         let analyst_name = work.analyst_name;
         Ok(Self {
             clock,
@@ -174,7 +197,9 @@ impl Service {
             heartbeat,
             listener,
             dispatcher,
+            baseline,
             flags,
+            keys,
             http,
             identity,
             analyst_name,

@@ -7,9 +7,11 @@
 
 pub mod access;
 pub mod app;
+pub mod audit;
 pub mod background;
 pub mod bounded_analyst;
 pub mod brands;
+pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod documents;
@@ -19,9 +21,11 @@ pub mod http;
 pub mod lifecycle;
 pub mod llm;
 pub mod migrate;
+pub mod rehearsal;
 pub mod replicas;
 pub mod retention;
 pub mod runs;
+pub mod smoke;
 pub mod telemetry;
 pub mod webhooks;
 pub mod worker;

@@ -6,7 +6,10 @@ use std::{
 };
 
 use axum::{body::Body, http::Request};
-use backend::telemetry::logs::{self, LogFormat};
+use backend::{
+    config::AccessConfig,
+    telemetry::logs::{self, LogFormat},
+};
 use foundation::clock::SystemClock;
 use serde_json::Value;
 
@@ -37,10 +40,10 @@ async fn keys_open_runs_and_reads_by_either_header() {
         ["the-old-key-012345678", "the-old-key-01234567890", "the-old-key-0123456789,the-new-key-0123456789"]
     {
         with_header(&service, "/status/run-1", "x-api-key", key).await.problem(403, "invalid_api_key");
-        with_header(&service, "/api/pipeline/r/status", "authorization", &format!("Bearer {key}"))
-            .await
-            .problem(403, "invalid_api_key");
     }
+    with_header(&service, "/api/pipeline/r/status", "authorization", "Bearer another")
+        .await
+        .problem(403, "invalid_api_key");
     // Clients without a key send these.
     with_header(&service, "/status/run-1", "x-api-key", "").await.problem(401, "key_required");
     with_header(&service, "/status/run-1", "authorization", "Bearer ").await.problem(401, "key_required");
@@ -64,6 +67,31 @@ async fn keys_open_runs_and_reads_by_either_header() {
 async fn without_keys_everybody_may() {
     let service = Service::new();
     with_header(&service, "/status/run-1", "x-api-key", "whatever").await.problem(404, "run_not_found");
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_change_nothing() {
+    let setup = Setup::with_origins(&["https://app.example.com"]);
+    let service = Service::with(setup);
+    let submit = async |headers: &[(&str, &str)]| {
+        let mut asked = Request::post("/run").header("content-type", "application/json");
+        for (name, value) in headers {
+            asked = asked.header(*name, *value);
+        }
+        service.send(asked.body(Body::from(request("run-1").to_string())).unwrap()).await
+    };
+    submit(&[("origin", "https://evil.example")]).await.problem(403, "foreign_origin");
+    submit(&[("sec-fetch-site", "cross-site")]).await.problem(403, "foreign_origin");
+    with_header(&service, "/status/run-1", "origin", "https://evil.example")
+        .await
+        .problem(404, "run_not_found");
+    assert_eq!(submit(&[("origin", "https://app.example.com")]).await.status, 202);
+    assert_eq!(submit(&[("origin", "https://evil.example"), ("x-api-key", "k")]).await.status, 202);
+
+    let access = AccessConfig { checks_host: true, ..AccessConfig::default() };
+    let development = Service::with(Setup { access, ..Setup::default() });
+    with_header(&development, "/health", "host", "evil.example").await.problem(403, "foreign_host");
+    assert_eq!(with_header(&development, "/health", "host", "localhost:8000").await.status, 200);
 }
 
 async fn preflight(service: &Service, origin: &str) -> Answer {

@@ -320,6 +320,10 @@ async fn metrics_have_a_key_of_their_own() {
         service.send(request.body(axum::body::Body::empty()).unwrap())
     };
     service.get("/metrics").await.problem(401, "key_required");
-    with("api-key").await.problem(403, "invalid_api_key");
+    with("api-key").await.problem(403, "insufficient_role");
+    with("another-key").await.problem(403, "invalid_api_key");
     assert_eq!(with("metrics-key").await.status, 200);
+    let access = AccessConfig { metrics_need_key: true, ..AccessConfig::default() };
+    let deployed = Service::with(Setup { access, ..Setup::default() });
+    deployed.get("/metrics").await.problem(401, "key_required");
 }

@@ -22,7 +22,8 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use backend::{
-    access::KeyRing,
+    access::{FailedKeys, KeyRing, QuotaKeeper, SpendMeter},
+    audit::Audit,
     brands::BrandFolder,
     config::{AccessConfig, DocumentsConfig, Environment, OriginRule, StoragePlace},
     documents::{
@@ -155,13 +156,20 @@ impl Service {
         let isolation =
             Isolation { program: Some(env!("CARGO_BIN_EXE_innovation").into()), ..Isolation::default() };
         let readers = Readers::new(isolation, clock.clone());
+        let spend = SpendMeter::new(clock.clone());
         let tools = WorkerDeps {
+            sample_engine: Engine {
+                analyst: Arc::new(ExtractiveAnalyst::new()),
+                clock: clock.clone(),
+                cost_limit_usd: None,
+            },
             engine,
             fetcher: fetcher.clone(),
             readers: readers.clone(),
             brands: brands.clone(),
             clock: clock.clone(),
             gate: None,
+            spend: spend.clone(),
         };
         let lease = Lease { owner: "here".to_owned(), duration: Duration::from_secs(15) };
         let config = WorkerConfig {
@@ -207,8 +215,14 @@ impl Service {
             clock.clone(),
             setup.queued_runs_max,
         );
-        let runs =
-            Arc::new(Runs::new(storage.clone(), worker.clone(), queue, fetcher, brands.clone(), clock));
+        let runs = Arc::new(Runs::new(
+            storage.clone(),
+            worker.clone(),
+            queue,
+            fetcher,
+            brands.clone(),
+            clock.clone(),
+        ));
         let state = HttpState {
             serves_runs: true,
             watchers: Arc::new(RunWatchers::new(runs.clone(), storage.clone(), None)),
@@ -217,7 +231,11 @@ impl Service {
             runs,
             health: Arc::new(health),
             brands,
-            keys: Arc::new(KeyRing::new(&setup.access)),
+            keys: Arc::new(KeyRing::new(&setup.access, clock.clone())),
+            failed_keys: FailedKeys::new(clock.clone()),
+            key_admin: None,
+            quotas: QuotaKeeper::new(None, storage.clone(), spend, clock.clone()),
+            audit: Audit::new(storage.clone(), None, clock.clone(), None, Duration::from_secs(60)),
             access: Arc::new(setup.access),
             limits: setup.limits,
         };
@@ -282,7 +300,7 @@ impl Answer {
         assert_eq!(body["request_id"].as_str(), self.header("x-request-id"));
         assert_eq!(body["detail"], body["error"], "the frontend reads `error`");
         assert!(body["instance"].as_str().unwrap().starts_with('/'));
-        assert_eq!(self.header("retry-after").is_some(), status == 503, "{:?}", self.headers);
+        assert_eq!(self.header("retry-after").is_some(), matches!(status, 429 | 503), "{:?}", self.headers);
         body["detail"].as_str().unwrap().to_owned()
     }
 }

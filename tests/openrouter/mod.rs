@@ -43,7 +43,7 @@ fn config(fake_model: &FakeModel) -> OpenRouterConfig {
         retry: RetryConfig {
             attempts_max: ATTEMPTS as u32,
             backoff: Backoff::new(Duration::from_millis(4), Duration::from_millis(20)),
-            patience: Duration::MAX,
+            model_wait_max: Duration::MAX,
         },
         gate: GateConfig {
             pause: Backoff::new(Duration::from_millis(4), Duration::from_millis(20)),

@@ -204,7 +204,7 @@ pub(crate) async fn try_query(url: &str, sql: &str) -> sqlx::Result<Rows> {
 /// Starts the server; `None` where the port is taken.
 fn start_server(folder: &Path, port: u16) -> Option<Child> {
     let log = folder.join("log");
-    let mut command = unprivileged(&program("postgres"));
+    let mut command = unprivileged(&server_program("postgres"));
     command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string()]);
     command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
     let log_file = File::options().create(true).append(true).open(&log).unwrap();
@@ -296,7 +296,7 @@ pub(super) fn new_folder() -> TempDir {
 
 /// The folder of an empty cluster, made by the first test of a machine.
 fn template() -> PathBuf {
-    let version = Command::new(program("postgres")).arg("--version").output().unwrap().stdout;
+    let version = Command::new(server_program("postgres")).arg("--version").output().unwrap().stdout;
     let version: String = String::from_utf8(version).unwrap().split_whitespace().skip(2).take(1).collect();
     let owner = unprivileged_user().map_or_else(|| "own".to_owned(), |(uid, _)| uid.to_string());
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -308,7 +308,7 @@ fn template() -> PathBuf {
         // The server's user may have no way into `target`: made outside, copied in, and then there at once.
         let folder = new_folder();
         let made = folder.path().join("data");
-        let mut command = unprivileged(&program("initdb"));
+        let mut command = unprivileged(&server_program("initdb"));
         command.arg("-D").arg(&made).args([
             "-U",
             SUPERUSER,
@@ -360,7 +360,7 @@ pub(super) fn unprivileged_user() -> Option<(u32, u32)> {
 }
 
 /// A program of PostgreSQL: of Debian's newest version, or on the PATH.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn server_program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest = versions
         .filter_map(|entry| {

@@ -32,6 +32,11 @@ pub(super) struct Answering {
     pub(super) gate: Option<Arc<Gate>>,
 }
 
+/// The built-in analyst, which needs no model.
+pub(super) fn extractive() -> Arc<BoundedAnalyst> {
+    Arc::new(BoundedAnalyst::new(Arc::new(ExtractiveAnalyst::new()), bounded_analyst::STAGE_LIMIT))
+}
+
 pub(super) fn answering(
     choice: AnalystChoice,
     config: AnalystConfig,
@@ -39,8 +44,6 @@ pub(super) fn answering(
     stage_deadline: Duration,
     clock: &Arc<dyn Clock>,
 ) -> Result<Answering, WiringError> {
-    let extractive =
-        || Arc::new(BoundedAnalyst::new(Arc::new(ExtractiveAnalyst::new()), bounded_analyst::STAGE_LIMIT));
     let key = match (choice, config.api_key) {
         (AnalystChoice::Extractive, _) | (AnalystChoice::Auto, None) => {
             let name = "built-in extractive analyst".to_owned();
@@ -58,7 +61,7 @@ pub(super) fn answering(
         total_timeout: config.timeout,
         title: Some("innovation-pipeline".to_owned()),
         connections: ConnectionsConfig { extra_ca_file, ..ConnectionsConfig::default() },
-        retry: RetryConfig { patience: config.patience, ..RetryConfig::default() },
+        retry: RetryConfig { model_wait_max: config.model_wait_max, ..RetryConfig::default() },
         jitter_seed: uuid::Uuid::new_v4().as_u64_pair().0,
         ..OpenRouterConfig::new(key, config.model)
     };

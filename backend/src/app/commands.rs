@@ -19,6 +19,8 @@ use super::{
     work::dispatcher,
 };
 use crate::{
+    access::KeyAdmin,
+    audit::Audit,
     config::Config,
     webhooks::{WebhookDispatcher, admin::WebhookAdmin},
 };
@@ -57,6 +59,27 @@ pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>
 pub fn command_router(config: &Config) -> Result<Arc<Router>, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     Ok(wire_storage(config, &clock)?.router)
+}
+
+/// Wires the use case of keys, for a command. None without a database.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn key_admin(config: &Config) -> Result<Option<KeyAdmin>, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let Some(postgres) = PostgresStore::new(&config.database)? else { return Ok(None) };
+    Ok(Some(KeyAdmin { keys: Arc::new(postgres), ring: None, clock }))
+}
+
+/// Wires the audit, for a command.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn audit(config: &Config) -> Result<Audit, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    Ok(wire_storage(config, &clock)?.audit)
 }
 
 /// Wires the part that sends webhooks, for a command. None if webhooks are off.

@@ -2,7 +2,9 @@
 
 use storage::postgres::address::Malformed;
 
-use crate::{documents::fetch::FetcherError, llm::OpenRouterError, webhooks::SenderError};
+use crate::{
+    documents::fetch::FetcherError, llm::OpenRouterError, migrate::MigrateError, webhooks::SenderError,
+};
 
 /// Why the parts cannot be wired.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +19,10 @@ pub enum WiringError {
     Client(#[from] OpenRouterError),
     #[error(transparent)]
     Webhooks(#[from] SenderError),
+    #[error("REHEARSAL_DATABASE_URL is not set")]
+    NoRehearsalDatabase,
+    #[error("REHEARSAL_DATABASE_URL: {0}")]
+    Rehearsal(#[from] MigrateError),
     #[error("DATABASE_URL: {0}")]
     Database(#[from] Malformed),
     #[error("STORAGE_URL: {0}")]

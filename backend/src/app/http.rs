@@ -7,10 +7,10 @@ use storage::ChangeNotifier;
 
 use super::{storage::Stores, work::Work};
 use crate::{
-    access::KeyRing,
+    access::{FailedKeys, KeyAdmin, KeyRing, QuotaKeeper},
     background::Background,
     config::{Config, Role},
-    health::{FileStorage, Health, HealthDeps},
+    health::{FileStorage, Health, HealthDeps, outside::Outside},
     http::{FairShare, HttpState, Limits, Streams},
     runs::{RunWatchers, Runs, admission::Admission},
 };
@@ -21,6 +21,7 @@ pub(super) fn wire_http(
     work: &Work,
     clock: &Arc<dyn Clock>,
     background: Background,
+    keys: Arc<KeyRing>,
 ) -> HttpState {
     let (router, worker) = (&stores.router, &work.worker);
     let queue = Admission::new(
@@ -52,6 +53,12 @@ pub(super) fn wire_http(
         model: work.gate.clone(),
         readers: work.readers.clone(),
     });
+    let outside = Outside::new(
+        stores.postgres.clone(),
+        work.baseline.clone(),
+        work.model_probe.clone(),
+        work.dispatcher.as_ref().map(|dispatcher| dispatcher.sender.clone()),
+    );
     HttpState {
         watchers: Arc::new(RunWatchers::new(runs.clone(), router.clone(), notifier)),
         runs,
@@ -61,10 +68,16 @@ pub(super) fn wire_http(
             config.connections.connections_max.div_ceil(2),
         ),
         fair_share: FairShare::new(config.connections.per_address_max, config.access.trusted_proxy_hops),
-        health: Arc::new(health.with_background(background)),
+        health: Arc::new(health.with_background(background).with_outside(outside)),
         brands: work.brands.clone(),
-        keys: Arc::new(KeyRing::new(&config.access)),
+        failed_keys: FailedKeys::new(clock.clone()),
+        quotas: QuotaKeeper::new(stores.usage(), router.clone(), work.spend.clone(), clock.clone()),
+        key_admin: stores
+            .api_keys()
+            .map(|store| Arc::new(KeyAdmin { keys: store, ring: Some(keys.clone()), clock: clock.clone() })),
+        keys,
         access: Arc::new(config.access),
+        audit: stores.audit.clone(),
         serves_runs: config.work.role != Role::Worker,
         limits: Limits::default(),
     }

@@ -7,6 +7,7 @@ use storage::{
     QueueStats, ReplicaRegistry,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
+    control_plane::{ApiKeys, AuditLog, UsageStore},
     files::FileStore,
     postgres::PostgresStore,
     router::{Database, PresenceRules, ReadLimiter, ReplicaPresence, Router, RouterConfig},
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::error::WiringError;
 use crate::{
+    audit::Audit,
     config::{Config, DatabaseConfig, Role},
     flags::{Defaults, FlagSource},
     health::FileStorage,
@@ -28,6 +30,7 @@ pub(super) struct Stores {
     pub(super) postgres: Option<Arc<PostgresStore>>,
     pub(super) flags: FlagSource,
     pub(super) presence: Arc<ReplicaPresence>,
+    pub(super) audit: Audit,
     /// Woken when an event is queued. None if webhooks are off.
     pub(super) webhooks_due: Option<Arc<Notify>>,
 }
@@ -36,6 +39,16 @@ impl Stores {
     /// None without a database.
     pub(super) fn registry(&self) -> Option<Arc<dyn ReplicaRegistry>> {
         self.postgres.clone().map(|store| store as Arc<dyn ReplicaRegistry>)
+    }
+
+    /// None without a database.
+    pub(super) fn api_keys(&self) -> Option<Arc<dyn ApiKeys>> {
+        self.postgres.clone().map(|store| store as Arc<dyn ApiKeys>)
+    }
+
+    /// None without a database.
+    pub(super) fn usage(&self) -> Option<Arc<dyn UsageStore>> {
+        self.postgres.clone().map(|store| store as Arc<dyn UsageStore>)
     }
 
     pub(super) fn queue_stats(&self) -> Option<Arc<dyn QueueStats>> {
@@ -67,7 +80,14 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
         clock.clone(),
     );
     let router = Arc::new(router.observed_by(Arc::new(StorageMetrics)));
-    Ok(Stores { router, postgres, flags, presence, webhooks_due })
+    let audit = Audit::new(
+        router.clone(),
+        postgres.clone().map(|store| store as Arc<dyn AuditLog>),
+        clock.clone(),
+        config.audit.deployment.clone(),
+        config.audit.keep,
+    );
+    Ok(Stores { router, postgres, flags, presence, audit, webhooks_due })
 }
 
 /// The configuration's statements about other replicas.

@@ -7,11 +7,12 @@ use pipeline::{clock::Clock, engine::Engine};
 use storage::{Lease, Outbox, SyncTarget, files::ReplicaLocks, sync::Reconciler};
 
 use super::{
-    analyst::{Answering, answering},
+    analyst::{Answering, answering, extractive},
     error::WiringError,
     storage::Stores,
 };
 use crate::{
+    access::SpendMeter,
     brands::BrandFolder,
     config::{Config, Role},
     documents::{
@@ -20,8 +21,8 @@ use crate::{
         ocr::Ocr,
         readers::Readers,
     },
-    health::{FileStorage, Identity},
-    llm::gate::Gate,
+    health::{FileStorage, Identity, baseline::BaselineKeeper},
+    llm::{gate::Gate, probe::EndpointProbe},
     replicas::{DiskReplicas, ReplicaHeartbeat},
     retention::Retention,
     webhooks::{Sender, WebhookDispatcher},
@@ -35,6 +36,7 @@ pub(super) struct Work {
     pub(super) readers: Readers,
     pub(super) brands: BrandFolder,
     pub(super) identity: Identity,
+    pub(super) spend: Arc<SpendMeter>,
     pub(super) analyst_name: String,
     /// None with the extractive analyst.
     pub(super) gate: Option<Arc<Gate>>,
@@ -48,6 +50,10 @@ pub(super) struct Work {
     pub(super) heartbeat: Option<ReplicaHeartbeat>,
     /// None if webhooks are off.
     pub(super) dispatcher: Option<Arc<WebhookDispatcher>>,
+    /// None without a database.
+    pub(super) baseline: Option<Arc<BaselineKeeper>>,
+    /// None with the extractive analyst.
+    pub(super) model_probe: Option<EndpointProbe>,
 }
 
 pub(super) fn wire_work(
@@ -75,21 +81,32 @@ pub(super) fn wire_work(
     let readers = Readers::with_ocr(Isolation::default(), ocr, clock.clone());
     let brands = BrandFolder::new(&config.process.base_dir);
     let cost_limit_usd = config.analyst.cost_per_run_usd_max;
+    let spend = SpendMeter::new(clock.clone());
     let deps = WorkerDeps {
         engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
+        sample_engine: Engine { analyst: extractive(), clock: clock.clone(), cost_limit_usd },
         fetcher: fetcher.clone(),
         readers: readers.clone(),
         brands: brands.clone(),
         clock: clock.clone(),
         gate: gate.clone(),
+        spend: spend.clone(),
     };
     let worker = Worker::new(stores.router.clone(), deps, worker_config(config, owner));
     let reconciler = reconciler(config, stores, &worker, clock);
+    let extra_ca_file = config.documents.extra_ca_file.as_deref();
+    let model_probe = match &gate {
+        Some(_) => Some(EndpointProbe::new(&config.analyst.base_url, extra_ca_file)?),
+        None => None,
+    };
     let disk = disk_replicas(config, stores, &identity, clock);
     Ok(Work {
+        baseline: baseline(config, stores, &identity, clock),
+        model_probe,
         retention: retention(config, stores, reconciler.as_ref(), clock),
         heartbeat: heartbeat(config, stores, &worker, &identity, disk.clone()),
         disk,
+        spend,
         dispatcher: dispatcher(config, stores, clock)?,
         worker,
         fetcher,
@@ -100,6 +117,23 @@ pub(super) fn wire_work(
         gate,
         reconciler,
     })
+}
+
+fn baseline(
+    config: &Config,
+    stores: &Stores,
+    identity: &Identity,
+    clock: &Arc<dyn Clock>,
+) -> Option<Arc<BaselineKeeper>> {
+    // Without a platform's id, a commit is a deployment.
+    let deployment = config.process.deployment.clone().unwrap_or_else(|| identity.git_sha.clone());
+    Some(Arc::new(BaselineKeeper::new(
+        stores.postgres.clone()?,
+        config.database.pool_max,
+        deployment,
+        identity.replica.clone(),
+        clock.clone(),
+    )))
 }
 
 fn worker_config(config: &Config, owner: String) -> WorkerConfig {

@@ -1,20 +1,30 @@
 //! The command line: one file per command. Errors and progress go to stderr, results to stdout.
 
+pub mod audit_security;
 pub mod brands;
+pub mod checks;
+pub mod doctor;
+mod duration;
+pub mod env;
 pub mod eval;
 mod exit;
 pub mod export;
 pub mod extract;
+pub mod gate;
 pub mod healthcheck;
+pub mod keys;
 pub mod migrate;
 pub mod openapi;
 mod output;
+pub mod preflight;
 pub mod progress;
 pub mod reconcile;
+pub mod rehearse;
 pub mod retry;
 pub mod run;
 mod run_id;
 pub mod serve;
+pub mod smoke;
 #[cfg(feature = "testing")]
 mod try_sandbox;
 pub mod webhooks;
@@ -26,6 +36,7 @@ use pipeline::visible_text::visible;
 
 use self::{exit::EXIT_USAGE, output::fail};
 use crate::{
+    app,
     config::{self, Config, Purpose},
     documents::{
         child,
@@ -62,14 +73,37 @@ enum Command {
     Retry(retry::Args),
     /// Bring together all ended runs that differ in files and database, or verify that both are equal
     Reconcile(reconcile::Args),
+    /// Rehearse the rollbacks on a scratch database, and store the timings as evidence
+    Rehearse(rehearse::Args),
     /// Write runs that only the database holds to files
     Export(export::Args),
     /// Print the API's description (OpenAPI 3.1)
     Openapi,
     /// Show the webhooks of runs, or send them again
     Webhooks(webhooks::Args),
+    /// Say what is wrong with this installation, and what to type next
+    Doctor(doctor::Args),
+    /// Say whether this may go to production, and why not
+    Gate(gate::Args),
+    /// Say whether this may be deployed here now
+    Preflight(preflight::Args),
+    /// Look for what a stranger could use
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Check, compare and describe the environment's variables
+    Env(env::Args),
+    /// Walk the golden path of a running service: a real run that costs nothing
+    Smoke(smoke::Args),
+    /// Make, list, rotate and revoke keys of the API
+    Keys(keys::Args),
     /// Check whether a service is alive; exit code 1 if it is not, 3 if it does not answer
     Healthcheck(healthcheck::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Rights on the control plane, old keys, weak secrets, plain connections, public routes
+    Security(audit_security::Args),
 }
 
 /// Prints clap's answer: help, or what is wrong with the arguments. An argument may be a stranger's file name.
@@ -108,19 +142,20 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let is_service = matches!(cli.command, Command::Serve(_));
+    // They also work, and say why, where the environment is wrong.
+    let command = match run_checks(cli.command) {
+        Ok(code) => return code,
+        Err(command) => command,
+    };
+    let is_service = matches!(command, Command::Serve(_));
     let purpose = if is_service { Purpose::Service } else { Purpose::Command };
     let config = match Config::from_environment(purpose) {
         Ok(config) => config,
         Err(problems) => return fail(&problems),
     };
     start_logs(&config, is_service);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    let code = runtime.block_on(async {
-        match cli.command {
+    block_on(async {
+        match command {
             Command::Run(args) => run::run(args, config).await,
             Command::Serve(args) => serve::run(args, config).await,
             Command::Brands(args) => brands::run(&args, &config),
@@ -129,12 +164,73 @@ pub fn main() -> ExitCode {
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Retry(args) => retry::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,
+            Command::Rehearse(args) => rehearse::run(args, config).await,
             Command::Export(args) => export::run(args, config).await,
             Command::Openapi => openapi::run(),
             Command::Webhooks(args) => webhooks::run(args, &config).await,
+            Command::Keys(args) => keys::run(args, &config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
+            // They have run.
+            Command::Doctor(_)
+            | Command::Gate(_)
+            | Command::Preflight(_)
+            | Command::Audit(_)
+            | Command::Env(_)
+            | Command::Smoke(_) => ExitCode::SUCCESS,
         }
-    });
+    })
+}
+
+/// Runs a command that looks at the environment itself. The error is any other command.
+fn run_checks(command: Command) -> Result<ExitCode, Command> {
+    let is_check = matches!(
+        command,
+        Command::Doctor(_)
+            | Command::Gate(_)
+            | Command::Preflight(_)
+            | Command::Audit(_)
+            | Command::Env(_)
+            | Command::Smoke(_)
+    );
+    if !is_check {
+        return Err(command);
+    }
+    let variables = match config::environment_variables() {
+        Ok(variables) => variables,
+        Err(problems) => return Ok(fail(&problems)),
+    };
+    let command = match command {
+        Command::Env(args) => return Ok(env::run(args, variables)),
+        command => command,
+    };
+    let config = Config::from_variables(variables.clone(), Purpose::Command);
+    if let Ok(config) = &config {
+        start_logs(config, false);
+    }
+    // The pool of the database needs a runtime.
+    Ok(block_on(async {
+        let deps = match config.map(|config| app::check_deps(config, &variables)) {
+            Ok(Ok(deps)) => Ok(deps),
+            Ok(Err(error)) => return fail(&error),
+            Err(problems) => Err(problems),
+        };
+        match command {
+            Command::Doctor(args) => doctor::run(args, deps).await,
+            Command::Gate(args) => gate::run(args, deps).await,
+            Command::Smoke(args) => smoke::run(args, deps, &variables).await,
+            Command::Preflight(args) => preflight::run(args, deps).await,
+            Command::Audit(Audit::Security(args)) => audit_security::run(args, deps).await,
+            _ => ExitCode::SUCCESS,
+        }
+    }))
+}
+
+fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let code = runtime.block_on(work);
     // An abandoned write may still hang on a dead disk, and must not block the exit.
     runtime.shutdown_background();
     if output::is_output_lost() { ExitCode::FAILURE } else { code }

@@ -172,6 +172,7 @@ async fn leave(service: Service, ending: Ending, flush_window: Duration) {
         flush_files(reconciler, flush_window).await;
     }
     tell_loss(&service.http.health, Moment::Exit).await;
+    save_spending(&service).await;
     files.leave().await;
     service.background.stop(Lifetime::Process);
     wait(ending.heartbeat).await;
@@ -179,6 +180,18 @@ async fn leave(service: Service, ending: Ending, flush_window: Duration) {
     if let Some(postgres) = &service.postgres {
         // The server notices a lost client anyway.
         let _ = timeout(GOODBYE_TIMEOUT, postgres.close()).await;
+    }
+}
+
+/// Brings the costs of the last calls to the database.
+async fn save_spending(service: &Service) {
+    let Some(keys) = &service.keys else { return };
+    let saved = timeout(GOODBYE_TIMEOUT, keys.save_spending()).await;
+    if !matches!(saved, Ok(Ok(()))) {
+        tracing::warn!(
+            event = "spending_not_saved",
+            "the last costs are missing from the day's quotas; the records of the runs have them"
+        );
     }
 }
 

@@ -1,9 +1,9 @@
 //! The access settings: keys, origins, and the number of trusted proxies.
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use storage::control_plane::Quotas;
 
-use super::{process::Environment, reader::Reader, secret_strength::weakness};
+use super::{origin_rule::OriginRule, process::Environment, reader::Reader, secret_strength::weakness};
 
 /// The most trusted proxies. A larger number is a mistake, and would let a client forge its address.
 const PROXY_HOPS_MAX: u8 = 10;
@@ -25,6 +25,14 @@ pub struct AccessConfig {
     pub allow_frontend_without_key: bool,
     /// `METRICS_KEY`: if set, `/metrics` requires it.
     pub metrics_key: Option<SecretString>,
+    /// Whether `/metrics` wants a key also without `METRICS_KEY`: in staging and production.
+    pub metrics_need_key: bool,
+    /// `KEY_CACHE_SECRET`: seals the keys of the database on the local disk. Without it, none are kept there.
+    pub key_cache_secret: Option<SecretString>,
+    /// `CLIENT_RUNS_PER_MINUTE`, `CLIENT_RUNS_UNDER_WAY`, `CLIENT_USD_PER_DAY`: what clients of the principal `environment` may do.
+    pub client_quotas: Quotas,
+    /// Whether requests must name this machine as their host: in development without keys, on the loopback interface.
+    pub checks_host: bool,
     /// `ALLOWED_ORIGINS`: the origins whose pages may call from a browser.
     pub allowed_origins: Vec<OriginRule>,
     /// `TRUSTED_PROXY_HOPS`: how many entries at the end of `X-Forwarded-For` trusted proxies write.
@@ -41,57 +49,13 @@ impl Default for AccessConfig {
             admin_keys: Vec::new(),
             allow_frontend_without_key: false,
             metrics_key: None,
+            metrics_need_key: false,
+            key_cache_secret: None,
+            client_quotas: Quotas::default(),
+            checks_host: false,
             allowed_origins: Vec::new(),
             trusted_proxy_hops: 0,
             event_streams_per_client_max: MAX_EVENT_STREAMS_PER_CLIENT,
-        }
-    }
-}
-
-/// An allowed origin, or a pattern of origins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OriginRule {
-    Exact(String),
-    /// One `*` in the first label of the host: the texts before and after it.
-    Pattern {
-        before: String,
-        after: String,
-    },
-}
-
-impl OriginRule {
-    /// Parses `https://app.example.com`, `http://localhost:3000` or `https://my-app-*.vercel.app`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let text = text.trim().trim_end_matches('/').to_ascii_lowercase();
-        // A host cannot contain a star, so check the origin with a letter in its place.
-        let url = Url::parse(&text.replacen('*', "x", 1)).ok()?;
-        let is_origin = matches!(url.scheme(), "http" | "https")
-            && url.origin().ascii_serialization() == text.replacen('*', "x", 1);
-        if !is_origin {
-            return None;
-        }
-        let Some((before, after)) = text.split_once('*') else { return Some(Self::Exact(text)) };
-        // Only in the first label, of a host with at least three labels. `https://*.com` would allow almost
-        // every site.
-        let first_label_only = !before.contains('.') && !after.contains('*');
-        let is_of_a_site = matches!(url.host(), Some(Host::Domain(host)) if host.split('.').count() >= 3);
-        (first_label_only && is_of_a_site && url.scheme() == "https")
-            .then(|| Self::Pattern { before: before.to_owned(), after: after.to_owned() })
-    }
-
-    /// Whether the rule matches a browser's `Origin`. The star matches a non-empty part of one label.
-    #[must_use]
-    pub fn allows(&self, origin: &str) -> bool {
-        match self {
-            Self::Exact(allowed) => allowed == origin,
-            Self::Pattern { before, after } => origin
-                .strip_prefix(before.as_str())
-                .and_then(|rest| rest.strip_suffix(after.as_str()))
-                .is_some_and(|label| {
-                    !label.is_empty()
-                        && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-                }),
         }
     }
 }
@@ -116,6 +80,8 @@ impl AccessConfig {
         check_keys(reader, "BACKEND_API_KEYS", &api_keys, is_strict);
         check_keys(reader, "ADMIN_API_KEYS", &admin_keys, is_strict);
         check_keys(reader, "METRICS_KEY", metrics_key.as_slice(), is_strict);
+        let key_cache_secret = reader.text("KEY_CACHE_SECRET").map(SecretString::from);
+        check_keys(reader, "KEY_CACHE_SECRET", key_cache_secret.as_slice(), is_strict);
         let mut allowed_origins = Vec::new();
         for entry in reader.list("ALLOWED_ORIGINS") {
             match OriginRule::parse(&entry) {
@@ -148,11 +114,29 @@ impl AccessConfig {
             admin_keys,
             allow_frontend_without_key,
             metrics_key,
+            metrics_need_key: is_strict,
+            key_cache_secret,
+            client_quotas: client_quotas(reader),
+            checks_host: false,
             allowed_origins,
             trusted_proxy_hops,
             event_streams_per_client_max,
         }
     }
+}
+
+/// The limits of clients with a key of the environment. Unset sets no limit.
+fn client_quotas(reader: &mut Reader) -> Quotas {
+    let mut count = |variable: &'static str| {
+        reader.text(variable)?;
+        Some(reader.number(variable, 1, 1..=1_000_000, "must be a whole number of runs, 1 to 1000000", "60"))
+    };
+    let (runs_per_minute, runs_under_way) = (count("CLIENT_RUNS_PER_MINUTE"), count("CLIENT_RUNS_UNDER_WAY"));
+    let usd_per_day = reader.text("CLIENT_USD_PER_DAY").is_some().then(|| {
+        let what = "must be a number of dollars, 0.01 to 1000000";
+        reader.number("CLIENT_USD_PER_DAY", 0.01, 0.01..=1_000_000.0, what, "25")
+    });
+    Quotas { runs_per_minute, runs_under_way, usd_per_day }
 }
 
 fn check_keys(reader: &mut Reader, variable: &'static str, keys: &[SecretString], is_strict: bool) {
@@ -223,6 +207,16 @@ mod tests {
     }
 
     #[test]
+    fn quotas_of_clients_are_positive_numbers() {
+        let set = [("CLIENT_RUNS_PER_MINUTE", "5"), ("CLIENT_USD_PER_DAY", "2.5")];
+        let quotas = read(&set).unwrap().client_quotas;
+        assert_eq!(quotas, Quotas { runs_per_minute: Some(5), runs_under_way: None, usd_per_day: Some(2.5) });
+        for wrong in [("CLIENT_RUNS_UNDER_WAY", "0"), ("CLIENT_USD_PER_DAY", "nan")] {
+            assert_eq!(read(&[wrong]).unwrap_err().0[0].variable, wrong.0);
+        }
+    }
+
+    #[test]
     fn key_problems_are_listed_without_values() {
         let problems = read(&[
             ("ENVIRONMENT", "production"),
@@ -240,42 +234,6 @@ mod tests {
         );
         let access = read(&[("BACKEND_API_KEYS", "hush-hush")]).unwrap();
         assert!(!format!("{access:?}").contains("hush"));
-    }
-
-    #[test]
-    fn origins_match_exactly_or_by_one_label() {
-        let exact = OriginRule::parse("https://App.example.com/").unwrap();
-        assert!(exact.allows("https://app.example.com"));
-        for other in ["https://app.example.com.evil.com", "http://app.example.com", "null", ""] {
-            assert!(!exact.allows(other), "{other}");
-        }
-        assert!(OriginRule::parse("http://localhost:3000").unwrap().allows("http://localhost:3000"));
-        let previews = OriginRule::parse("https://my-app-*.vercel.app").unwrap();
-        assert!(previews.allows("https://my-app-git-main-team.vercel.app"));
-        for other in [
-            "https://my-app-.vercel.app",
-            "https://my-app-x.evil.com/.vercel.app",
-            "https://my-app-x.y.vercel.app",
-            "https://your-app-x.vercel.app",
-            "http://my-app-x.vercel.app",
-            "https://my-app-x.vercel.app.evil.com",
-        ] {
-            assert!(!previews.allows(other), "{other}");
-        }
-        for bad in [
-            "*",
-            "https://*",
-            "https://*.com",
-            "https://app.*.vercel.app",
-            "https://a-*-*.vercel.app",
-            "http://a-*.vercel.app",
-            "https://app.example.com/path",
-            "app.example.com",
-            "ftp://a.b.c",
-            "null",
-        ] {
-            assert_eq!(OriginRule::parse(bad), None, "{bad}");
-        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ const DEFAULT_MODEL: &str = "anthropic/claude-sonnet-4.5";
 const DEFAULT_BASE_URL: &str = "https://openrouter.ai/api/v1";
 
 /// The longest wait for the model while a run keeps its place in a worker.
-const SERVICE_PATIENCE: Duration = Duration::from_secs(5);
+const SERVICE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The choice of analyst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -56,7 +56,7 @@ pub struct AnalystConfig {
     /// How long a run may wait for a model that is away.
     pub outage_deadline: Duration,
     /// The longest wait within a call. The service lets a run wait in the queue instead.
-    pub patience: Duration,
+    pub model_wait_max: Duration,
     /// The most US dollars that one run may cost.
     pub cost_per_run_usd_max: Option<f64>,
     /// Whether the extractive analyst may answer when no model works.
@@ -122,7 +122,7 @@ impl AnalystConfig {
             routing,
             timeout: Duration::from_secs(seconds),
             outage_deadline: Duration::from_secs(outage_deadline),
-            patience: SERVICE_PATIENCE,
+            model_wait_max: SERVICE_WAIT_MAX,
             cost_per_run_usd_max: cost,
             offline_fallback,
             fence_secret,

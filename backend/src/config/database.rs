@@ -73,6 +73,12 @@ pub(super) fn read(reader: &mut Reader, environment: Environment) -> DatabaseCon
     config
 }
 
+/// Reads the address of the database for rehearsals.
+pub(super) fn read_rehearsal(reader: &mut Reader, environment: Environment) -> Option<SecretString> {
+    let demand = Demand::read(reader, environment);
+    address(reader, "REHEARSAL_DATABASE_URL", demand)
+}
+
 /// Checks limits that depend on each other: an inner wait must be shorter than the outer one.
 fn check_together(config: &DatabaseConfig, reader: &mut Reader) {
     if config.pool_min > config.pool_max {

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod analyst;
+pub mod audit;
 pub mod connections;
 pub mod database;
 pub mod documents;
@@ -12,6 +13,7 @@ mod dotenv;
 pub mod modes;
 mod network;
 pub mod ocr;
+mod origin_rule;
 pub mod process;
 mod reader;
 mod secret_strength;
@@ -21,16 +23,21 @@ pub mod work;
 
 use std::{collections::BTreeMap, path::Path};
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use self::reader::Reader;
 
 pub use ::storage::files::config::{BucketConfig, StorageConfig, StoragePlace};
 pub use ::storage::postgres::config::DatabaseConfig;
-pub use access::{AccessConfig, OriginRule};
+pub use access::AccessConfig;
 pub use analyst::{AnalystChoice, AnalystConfig};
+pub use audit::AuditConfig;
 pub use connections::ConnectionsConfig;
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
+pub use network::is_private_host;
 pub use ocr::{OcrConfig, OcrSetting};
+pub use origin_rule::OriginRule;
 pub use process::{Environment, LogFormat, ProcessConfig};
 pub use reader::{Problem, Problems};
 pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
@@ -45,7 +52,10 @@ pub struct Config {
     pub ocr: OcrConfig,
     pub storage: StorageConfig,
     pub database: DatabaseConfig,
+    /// `REHEARSAL_DATABASE_URL`: a database that a rehearsal fills and empties.
+    pub rehearsal_database: Option<SecretString>,
     pub access: AccessConfig,
+    pub audit: AuditConfig,
     pub connections: ConnectionsConfig,
     pub modes: ModesConfig,
     pub work: WorkConfig,
@@ -68,15 +78,7 @@ impl Config {
     ///
     /// [`Problems`] lists everything that is wrong with the environment.
     pub fn from_environment(purpose: Purpose) -> Result<Self, Problems> {
-        // The only place that reads the environment. All other code receives a `Config`.
-        #[allow(clippy::disallowed_methods)]
-        let mut variables: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        if is_development(&variables) {
-            dotenv::fill_in(Path::new(".env"), &mut variables)?;
-        }
-        Self::from_variables(variables, purpose)
+        Self::from_variables(environment_variables()?, purpose)
     }
 
     /// Reads a set of variables.
@@ -96,13 +98,17 @@ impl Config {
             documents.extra_ca_file.clone(),
         );
         let database = self::database::read(&mut reader, process.environment);
+        let rehearsal_database = self::database::read_rehearsal(&mut reader, process.environment);
         // A command serves no clients, so it needs no keys.
         let strictness =
             if purpose == Purpose::Service { process.environment } else { Environment::Development };
-        let access = AccessConfig::read(&mut reader, strictness);
+        let mut access = AccessConfig::read(&mut reader, strictness);
         if process.environment == Environment::Development && access.api_keys.is_empty() {
             process.bind_to_loopback(&reader);
+            // A page that has its own name lead to this machine would be a stranger with every right.
+            access.checks_host = access.admin_keys.is_empty() && process.host.is_loopback();
         }
+        let audit = AuditConfig::read(&mut reader);
         let connections = ConnectionsConfig::read(&mut reader);
         let modes = ModesConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
@@ -127,7 +133,9 @@ impl Config {
             ocr,
             storage,
             database,
+            rehearsal_database,
             access,
+            audit,
             connections,
             modes,
             work,
@@ -135,6 +143,52 @@ impl Config {
             warnings,
         })
     }
+}
+
+/// The variables of the process's environment. On a developer's machine, `.env` adds those that are missing.
+///
+/// # Errors
+///
+/// [`Problems`] if `.env` cannot be read.
+pub fn environment_variables() -> Result<BTreeMap<String, String>, Problems> {
+    // The only place that reads the environment. All other code receives a `Config`.
+    #[allow(clippy::disallowed_methods)]
+    let mut variables: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    if is_development(&variables) {
+        dotenv::fill_in(Path::new(".env"), &mut variables)?;
+    }
+    Ok(variables)
+}
+
+/// The problems that a service would report for these variables. With `in_production`, by the rules of production, whatever environment they
+/// name.
+#[must_use]
+pub fn problems_of_service(mut variables: BTreeMap<String, String>, in_production: bool) -> Option<Problems> {
+    if in_production {
+        let name = process::ENVIRONMENT_VARIABLES.first().copied().unwrap_or_default();
+        variables.insert(name.to_owned(), Environment::Production.as_str().to_owned());
+    }
+    Config::from_variables(variables, Purpose::Service).err()
+}
+
+/// The secrets that could be guessed: each variable, and why. Development accepts them.
+#[must_use]
+pub fn weak_secrets(config: &Config) -> Vec<(&'static str, String)> {
+    let access = &config.access;
+    let webhook = config.webhooks.target.as_ref().and_then(|target| target.secret.as_ref());
+    let all: [(&'static str, Vec<&SecretString>); 5] = [
+        ("BACKEND_API_KEYS", access.api_keys.iter().collect()),
+        ("ADMIN_API_KEYS", access.admin_keys.iter().collect()),
+        ("METRICS_KEY", access.metrics_key.iter().collect()),
+        ("WEBHOOK_SECRET", webhook.into_iter().collect()),
+        ("FENCE_SECRET", config.analyst.fence_secret.iter().collect()),
+    ];
+    let weak = |secrets: Vec<&SecretString>| {
+        secrets.into_iter().find_map(|secret| secret_strength::weakness(secret.expose_secret().as_bytes()))
+    };
+    all.into_iter().filter_map(|(name, secrets)| Some((name, weak(secrets)?))).collect()
 }
 
 /// Checks settings that depend on each other.
@@ -347,6 +401,9 @@ mod tests {
         for environment in ["staging", "production"] {
             assert_eq!(host(&[("ENVIRONMENT", environment)]), "0.0.0.0");
         }
+        let checks_host = |pairs: &[(&str, &str)]| read(pairs).unwrap().access.checks_host;
+        assert!(checks_host(&[]) && checks_host(&[("HOST", "127.0.0.1")]));
+        assert!(!checks_host(&[("HOST", "0.0.0.0")]) && !checks_host(&[("ADMIN_API_KEYS", "k")]));
     }
 
     #[test]

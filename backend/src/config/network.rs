@@ -6,7 +6,8 @@ use std::net::IpAddr;
 const PRIVATE_SUFFIXES: [&str; 4] = [".internal", ".local", ".localhost", ".svc"];
 
 /// Whether a host is in a private network. A name without a dot is: the public DNS has none.
-pub(super) fn is_private_host(host: &str) -> bool {
+#[must_use]
+pub fn is_private_host(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
     match host.parse::<IpAddr>() {
         Ok(address) => is_private_address(address.to_canonical()),

@@ -104,6 +104,8 @@ pub struct ProcessConfig {
     pub overlap: Duration,
     /// The commit of the build.
     pub git_sha: Option<String>,
+    /// The platform's id of this deployment.
+    pub deployment: Option<String>,
     /// The platform's name for this replica.
     pub replica: Option<String>,
     /// The platform's persistent volume, if there is one.
@@ -153,6 +155,7 @@ impl ProcessConfig {
             drain,
             overlap,
             git_sha,
+            deployment: reader.text("RAILWAY_DEPLOYMENT_ID").map(str::to_owned),
             replica: reader.text("RAILWAY_REPLICA_ID").map(str::to_owned),
             volume: reader.text("RAILWAY_VOLUME_MOUNT_PATH").map(PathBuf::from),
         }

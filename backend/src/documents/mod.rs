@@ -21,6 +21,7 @@ mod offences;
 pub mod pictures;
 pub mod readers;
 mod request;
+pub mod sample;
 mod slots;
 mod trailer;
 mod wire;

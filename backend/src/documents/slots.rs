@@ -4,7 +4,7 @@
 //! with a thousand documents delays another user by one document for each slot.
 //!
 //! Repeat offenders wait longer: all of them together never hold the last slot. They follow the
-//! others, and [`PATIENCE`] bounds their wait.
+//! others, and [`OFFENDER_TIMEOUT`] bounds their wait.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::offences::{Offences, Requester};
 
 /// How long a repeat offender follows after the others.
-const PATIENCE: Duration = Duration::from_secs(60);
+const OFFENDER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Slots, and the lines before them.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ impl Inner {
                 continue;
             }
             let since = line.waiting.front().map_or(now, |first| first.since);
-            if now.saturating_sub(since) >= PATIENCE {
+            if now.saturating_sub(since) >= OFFENDER_TIMEOUT {
                 return Some((at, true));
             }
             last = last.or(Some((at, true)));
@@ -242,7 +242,7 @@ mod tests {
         bench.offend("x");
         let held = bench.hold("a").await;
         let mut waiting = vec![bench.line_up("x").await, bench.line_up("b").await];
-        tokio::time::advance(PATIENCE).await;
+        tokio::time::advance(OFFENDER_TIMEOUT).await;
         waiting.push(bench.line_up("c").await);
         drop(held);
         assert_eq!(bench.order(waiting).await, "x b c");

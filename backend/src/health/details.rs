@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::{
     Audience, COUNTED_MAX, Connection, Durability, Figures, Health, HealthStatus, HealthSummary, Stores,
-    checks::{Check, CheckStatus, parser_status},
+    baseline::BaselineReport,
+    check::{Check, CheckStatus},
+    checks::parser_status,
     messages,
     report::{DatabaseBreaker, ModelPause, Schema, StorageReport},
 };
@@ -48,6 +50,9 @@ pub struct HealthDetails {
     /// This process's background tasks, and how the last pass of each went.
     pub background: Vec<TaskStatus>,
     pub checks: Vec<Check>,
+    /// This hour against the previous deployment, for an operator's key. None while unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineReport>,
 }
 
 impl HealthDetails {
@@ -64,14 +69,16 @@ impl Health {
         let begun = self.sources.clock.monotonic();
         // The stores' own time, because the parser's self-test takes longer.
         let stores = async { (self.stores().await, self.elapsed(begun)) };
-        let ((stores, stores_elapsed), figures, queue_depth, waiting_runs, replicas, parser) = tokio::join!(
+        let ((stores, stores_elapsed), figures, queue_depth, waiting_runs, replicas, parser, outside) = tokio::join!(
             stores,
             self.figures(),
             self.queue_depth(),
             self.waiting_runs(),
             self.replicas(),
             self.check_parser(),
+            self.outside(has_key),
         );
+        let (outside, baseline) = outside;
         let not_ready = self.reason_against(&stores);
         let audience = if has_key {
             Audience::Operator
@@ -94,6 +101,7 @@ impl Health {
         checks.push(Check::of_clock(self.clock_skew()));
         checks.push(Check::of_workers(replicas.as_deref()));
         checks.push(Check::of_durability(&storage, not_ready));
+        checks.extend(outside);
         let is_bad = checks.iter().any(|check| check.status == CheckStatus::Failed);
         if basic.status == HealthStatus::Healthy && is_bad {
             basic.status = HealthStatus::Degraded;
@@ -116,7 +124,16 @@ impl Health {
                 background.statuses(audience == Audience::Operator)
             }),
             checks,
+            baseline,
         }
+    }
+
+    /// The checks outside of this process. Figures are for operators.
+    async fn outside(&self, has_key: bool) -> (Vec<Check>, Option<BaselineReport>) {
+        let Some(outside) = &self.outside else { return (Vec::new(), None) };
+        let uses_database = self.sources.router.uses_database();
+        let baseline = async { if has_key { outside.baseline(uses_database).await } else { None } };
+        tokio::join!(outside.checks(uses_database), baseline)
     }
 
     /// The values of the metrics' gauges.

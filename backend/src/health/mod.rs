@@ -6,12 +6,15 @@
 //! * A dependency's failure is an answer, never an error.
 //! * In `FILE_ONLY` mode, health does not query the database.
 
+pub mod baseline;
 pub mod cached;
+pub mod check;
 pub mod checks;
 pub mod details;
 mod durability;
 mod figures;
 mod messages;
+pub mod outside;
 pub mod report;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
@@ -24,6 +27,7 @@ use self::cached::Cached;
 pub use self::figures::DegradedReason;
 use self::figures::Figures;
 pub use self::messages::Audience;
+use self::outside::Outside;
 use crate::{
     background::Background,
     config::{Config, Environment, StoragePlace},
@@ -181,6 +185,8 @@ pub struct Health {
     parser: Cached<Result<(), &'static str>>,
     /// None where no task was started.
     background: Option<Background>,
+    /// None where only the stores are looked at.
+    outside: Option<Outside>,
 }
 
 /// The overall status.
@@ -276,6 +282,7 @@ impl Health {
             replicas: Cached::new(KEEP, TIMEOUT),
             parser: Cached::new(PARSER_KEEP, PARSER_TIMEOUT),
             background: None,
+            outside: None,
         }
     }
 
@@ -283,6 +290,12 @@ impl Health {
     #[must_use]
     pub fn with_background(self, background: Background) -> Self {
         Self { background: Some(background), ..self }
+    }
+
+    /// Looks at what is outside of this process too.
+    #[must_use]
+    pub fn with_outside(self, outside: Outside) -> Self {
+        Self { outside: Some(outside), ..self }
     }
 
     /// The identity of this process.

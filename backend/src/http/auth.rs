@@ -1,6 +1,13 @@
 //! Checks API keys: `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 //!
-//! A missing key gets 401 and a wrong one 403, so that an operator can tell the two apart.
+//! A missing key gets 401 and a wrong one 403, so that an operator can tell the two apart. Wrong keys are counted by address
+//! ([`FailedKeys`]). A right key is served whatever was counted.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::{Request, State},
@@ -8,81 +15,125 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use std::sync::Arc;
-
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use storage::control_plane::{Permission, Role};
-use subtle::{Choice, ConstantTimeEq as _};
+use subtle::ConstantTimeEq as _;
 
-use super::{codes, error::Problem, state::HttpState};
-use crate::access::{Caller, KeyDigest, KeyRing, digest};
+use super::{
+    client_ip::client_ip,
+    codes::{self, Code},
+    connections::counted,
+    error::Problem,
+    request_id::RequestId,
+    state::HttpState,
+};
+use crate::{
+    access::{Caller, FailedKeys, KeyDigest, KeyRing, Refusal, Unrecognised, digest},
+    audit::Actor,
+};
 
 /// The other header that may carry a key.
 pub(super) const API_KEY_HEADER: &str = "X-API-Key";
 
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
-/// Keys that open one route, as digests. All digests have the same length, so a comparison reveals nothing about a
-/// key.
-#[derive(Clone)]
-pub struct Keys(Vec<KeyDigest>);
+/// The errors of every operation with a key.
+pub(super) const PROBLEMS: [Code; 5] = [
+    codes::KEY_REQUIRED,
+    codes::INVALID_API_KEY,
+    codes::INSUFFICIENT_ROLE,
+    codes::TOO_MANY_WRONG_KEYS,
+    codes::KEYS_UNAVAILABLE,
+];
 
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Keys({})", self.0.len())
-    }
+/// `Retry-After` while keys cannot be checked. They are asked for every two seconds.
+const RETRY_KEYS: Duration = Duration::from_secs(5);
+
+/// The longest pause before a wrong key is answered. It blurs how long a comparison took, and slows one connection down.
+const DELAY_MS_MAX: u64 = 100;
+
+/// Knows the keys, and counts the wrong ones. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Doorkeeper {
+    ring: Arc<KeyRing>,
+    failed: Arc<FailedKeys>,
+    trusted_proxy_hops: u8,
 }
 
-impl Keys {
-    #[must_use]
-    pub fn new(keys: &[SecretString]) -> Self {
-        Self(keys.iter().map(|key| digest(key.expose_secret())).collect())
+/// Where a request comes from, and what key it has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Visitor {
+    address: IpAddr,
+    given: Option<KeyDigest>,
+}
+
+impl Doorkeeper {
+    pub(super) fn of(state: &HttpState) -> Self {
+        let trusted_proxy_hops = state.access.trusted_proxy_hops;
+        Self { ring: state.keys.clone(), failed: state.failed_keys.clone(), trusted_proxy_hops }
     }
 
-    /// Admits a request with an accepted key. Without configured keys, it admits every request.
+    pub(super) fn visitor(&self, request: &Request) -> Visitor {
+        let address = client_ip(request, self.trusted_proxy_hops);
+        // All requests without an address share one.
+        let address = address.map_or(Ipv4Addr::UNSPECIFIED.into(), counted);
+        Visitor { address, given: given_digest(request.headers()) }
+    }
+
+    /// The caller of a request, by its key. Without required keys, any other caller may do everything.
     ///
     /// # Errors
     ///
-    /// A [`Problem`] with `key_required` or `invalid_api_key`.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        if self.0.is_empty() {
-            return Ok(());
+    /// A [`Problem`] with `key_required`, `invalid_api_key`, `too_many_wrong_keys` or `keys_unavailable`.
+    pub(super) async fn caller(&self, visitor: Visitor) -> Result<Caller, Problem> {
+        let recognised = visitor.given.map(|given| self.ring.recognise(&given));
+        match recognised {
+            Some(Ok(caller)) => {
+                self.failed.succeeded(visitor.address);
+                Ok(caller)
+            }
+            _ if self.ring.is_open() => Ok(Caller::environment(Role::Admin)),
+            None => Err(key_required()),
+            Some(Err(reason)) => Err(self.refuse(visitor.address, reason).await),
         }
-        let given = given_digest(headers).ok_or_else(key_required)?;
-        // Compare with every key, also after a match, to take constant time.
-        let is_known = self.0.iter().fold(Choice::from(0), |found, key| found | key.ct_eq(&given));
-        if is_known.into() {
-            return Ok(());
+    }
+
+    /// The caller, if the request has a key that is accepted. Where no key is required, none is accepted.
+    pub(super) async fn known_caller(&self, visitor: Visitor) -> Option<Caller> {
+        match self.ring.is_open() {
+            true => self.ring.recognise(&visitor.given?).ok(),
+            false => self.caller(visitor).await.ok(),
         }
-        Err(invalid_key())
+    }
+
+    /// Counts a wrong key.
+    async fn refuse(&self, address: IpAddr, reason: Unrecognised) -> Problem {
+        let refusal = self.failed.failed(address);
+        let random = uuid::Uuid::new_v4().as_u64_pair().0;
+        tokio::time::sleep(Duration::from_millis(random % (DELAY_MS_MAX + 1))).await;
+        let (detail, after) = match (refusal, reason) {
+            (Refusal::Wrong, Unrecognised::Wrong) => {
+                return Problem::new(codes::INVALID_API_KEY, "this key is not accepted");
+            }
+            (Refusal::Wrong, Unrecognised::Unknown) => {
+                let detail = "the database is away, and without it this key cannot be checked; keys of the environment are accepted";
+                return Problem::unavailable(codes::KEYS_UNAVAILABLE, detail, RETRY_KEYS);
+            }
+            (Refusal::TooMany(after), _) => {
+                ("this address has sent too many wrong keys; a right one is accepted at any time", after)
+            }
+            (Refusal::Blocked(after), _) => (
+                "this address has sent too many wrong keys in a row, and wrong ones are refused for 15 minutes; a right one is accepted at any time",
+                after,
+            ),
+        };
+        Problem::unavailable(codes::TOO_MANY_WRONG_KEYS, detail, after.max(Duration::from_secs(1)))
     }
 }
 
 fn key_required() -> Problem {
     let sentence = "a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY";
     Problem::new(codes::KEY_REQUIRED, sentence)
-}
-
-fn invalid_key() -> Problem {
-    Problem::new(codes::INVALID_API_KEY, "this key is not accepted")
-}
-
-/// The caller of a request, by its key. Without required keys, the caller may do everything.
-///
-/// # Errors
-///
-/// A [`Problem`] with `key_required` or `invalid_api_key`.
-pub(super) fn caller(ring: &KeyRing, headers: &HeaderMap) -> Result<Caller, Problem> {
-    if ring.is_open() {
-        return Ok(Caller::environment(Role::Admin));
-    }
-    let given = given_digest(headers).ok_or_else(key_required)?;
-    ring.recognise(&given).ok_or_else(invalid_key)
-}
-
-/// Whether the request has an accepted key. Where no key is required, none is accepted.
-pub(super) fn has_key(ring: &KeyRing, headers: &HeaderMap) -> bool {
-    !ring.is_open() && caller(ring, headers).is_ok()
 }
 
 /// The digest of the request's key.
@@ -102,6 +153,48 @@ fn given(headers: &HeaderMap) -> Option<&str> {
     bearer.or_else(api_key).filter(|key| !key.is_empty())
 }
 
+/// Whether a request may read `/metrics`: with `METRICS_KEY`, or with a key that may read the state of the service. Without
+/// either setting, everybody may on a developer's machine.
+///
+/// # Errors
+///
+/// A [`Problem`] as of [`Doorkeeper::caller`], or `insufficient_role`.
+pub(super) async fn check_metrics(state: &HttpState, visitor: Visitor) -> Result<(), Problem> {
+    if let Some(key) = &state.access.metrics_key {
+        // Digests have one length, so the comparison reveals nothing about the key.
+        let is_metrics_key =
+            visitor.given.is_some_and(|given| digest(key.expose_secret()).ct_eq(&given).into());
+        if is_metrics_key {
+            return Ok(());
+        }
+    } else if !state.access.metrics_need_key {
+        return Ok(());
+    }
+    let doorkeeper = Doorkeeper::of(state);
+    if state.keys.is_open() {
+        // Nobody has to have a key for the API, and METRICS_KEY is required here.
+        let caller = doorkeeper.known_caller(visitor).await;
+        return match (caller, visitor.given) {
+            (Some(caller), _) => check_permission(&caller, Permission::ReadOperations),
+            (None, None) => Err(key_required()),
+            (None, Some(_)) => Err(doorkeeper.refuse(visitor.address, Unrecognised::Wrong).await),
+        };
+    }
+    check_permission(&doorkeeper.caller(visitor).await?, Permission::ReadOperations)
+}
+
+fn check_permission(caller: &Caller, permission: Permission) -> Result<(), Problem> {
+    if caller.may(permission) {
+        return Ok(());
+    }
+    let detail = if caller.role.may(permission) {
+        format!("this key is narrowed to other scopes; it takes {}", permission.as_str())
+    } else {
+        format!("a key with the role {} may not do this; it takes {}", caller.role, permission.roles())
+    };
+    Err(Problem::new(codes::INSUFFICIENT_ROLE, detail))
+}
+
 /// Marks a request without a key that the frontend may send. The handler decides about it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WithoutKey;
@@ -112,21 +205,16 @@ pub(super) async fn require_permission(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match caller(&guard.ring, request.headers()) {
-        Ok(caller) if !caller.may(guard.permission) => refuse(Problem::new(
-            codes::INSUFFICIENT_ROLE,
-            format!(
-                "a key with the role {} may not do this; it takes {}",
-                caller.role,
-                guard.permission.roles()
-            ),
-        )),
+    let visitor = guard.doorkeeper.visitor(&request);
+    let caller = guard.doorkeeper.caller(visitor).await;
+    match caller.and_then(|caller| guard.permit(caller)) {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
+            guard.note(&mut request, caller);
             next.run(request).await
         }
         Err(problem) if problem.code == codes::KEY_REQUIRED.name && guard.lets_in(&request) => {
-            request.extensions_mut().insert(Caller::environment(Role::Client));
+            let caller = guard.doorkeeper.ring.environment_caller(Role::Client);
+            guard.note(&mut request, caller);
             request.extensions_mut().insert(WithoutKey);
             next.run(request).await
         }
@@ -147,7 +235,7 @@ pub(super) fn refuse(problem: Problem) -> Response {
 /// The settings of the layer in front of the routes that need a permission.
 #[derive(Debug, Clone)]
 pub(super) struct Guard {
-    ring: Arc<KeyRing>,
+    doorkeeper: Doorkeeper,
     permission: Permission,
     /// `ALLOW_FRONTEND_WITHOUT_KEY`
     allows_frontend: bool,
@@ -156,7 +244,26 @@ pub(super) struct Guard {
 impl Guard {
     pub(super) fn new(state: &HttpState, permission: Permission) -> Self {
         let allows_frontend = state.access.allow_frontend_without_key;
-        Self { ring: state.keys.clone(), permission, allows_frontend }
+        Self { doorkeeper: Doorkeeper::of(state), permission, allows_frontend }
+    }
+
+    fn permit(&self, caller: Caller) -> Result<Caller, Problem> {
+        check_permission(&caller, self.permission)?;
+        if self.permission == Permission::Administer && !self.doorkeeper.ring.may_administer(&caller) {
+            let detail =
+                "the database is away, and until it is back only keys of ADMIN_API_KEYS act as admin";
+            return Err(Problem::unavailable(codes::KEYS_UNAVAILABLE, detail, RETRY_KEYS));
+        }
+        Ok(caller)
+    }
+
+    /// Gives the handler the caller, and the actor for the audit.
+    fn note(&self, request: &mut Request, caller: Caller) {
+        let address = client_ip(request, self.doorkeeper.trusted_proxy_hops);
+        let request_id = request.extensions().get::<RequestId>().map(RequestId::as_str);
+        let actor = Actor::of_request(&caller, address, request_id);
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(actor);
     }
 
     /// Whether a request without a key may continue. A wrong key is refused in any case.

@@ -2,14 +2,16 @@
 
 use axum::{
     Json,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
+    extract::{Request, State},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{auth, cache_control::UNALTERED, codes, error::Problem, operation::Operation, state::HttpState};
+use super::{
+    auth::Doorkeeper, cache_control::UNALTERED, codes, error::Problem, operation::Operation, state::HttpState,
+};
 use crate::health::{HealthStatus, HealthSummary, details::HealthDetails};
 
 /// The process runs.
@@ -76,8 +78,9 @@ pub(super) async fn ready(State(state): State<HttpState>) -> Response {
 }
 
 /// Checks every dependency.
-pub(super) async fn deep(State(state): State<HttpState>, headers: HeaderMap) -> Response {
-    let has_key = auth::has_key(&state.keys, &headers);
+pub(super) async fn deep(State(state): State<HttpState>, request: Request) -> Response {
+    let doorkeeper = Doorkeeper::of(&state);
+    let has_key = doorkeeper.known_caller(doorkeeper.visitor(&request)).await.is_some();
     let deep = state.health.deep(has_key).await;
     answer(deep.is_ready(), &deep)
 }

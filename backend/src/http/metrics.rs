@@ -1,31 +1,71 @@
 //! `/metrics`, for Prometheus.
 
 use axum::{
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    Json,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::{
-    auth::{self, Keys},
+    auth::{self, Doorkeeper},
+    cache_control::UNALTERED,
     error::Problem,
     operation::{Key, Operation},
     state::HttpState,
 };
-use crate::telemetry::metrics;
+use crate::telemetry::{
+    metrics,
+    metrics_json::{self, Sample},
+};
 
 pub(super) fn describe() -> Operation {
     Operation::new("Health", "getMetrics", "All metrics, for Prometheus")
-        .text("Requires `METRICS_KEY` if it is set.")
+        .text("Requires `METRICS_KEY`, or a key that may read operations, if `METRICS_KEY` is set, and in staging and production in any case.")
         .with_key(Key::Metrics)
         .empty(StatusCode::OK, "the metrics")
         .form::<String>(metrics::CONTENT_TYPE)
 }
 
-/// All metrics. Requires `METRICS_KEY` if it is set.
-pub(super) async fn prometheus(State(state): State<HttpState>, headers: HeaderMap) -> Response {
-    let keys = Keys::new(state.access.metrics_key.as_slice());
-    if let Err(problem) = keys.check(&headers) {
+pub(super) fn describe_json() -> Operation {
+    Operation::new("Health", "getMetricsAsJson", "All metrics, as JSON")
+        .text("Requires the same key as `/metrics`.")
+        .with_key(Key::Metrics)
+        .json::<MetricsBody>(StatusCode::OK, "the metrics")
+}
+
+/// All metrics of this process.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MetricsBody {
+    metrics: Vec<Sample>,
+}
+
+/// All metrics as JSON, behind the same key.
+pub(super) async fn json(State(state): State<HttpState>, request: Request) -> Response {
+    let visitor = Doorkeeper::of(&state).visitor(&request);
+    if let Err(problem) = auth::check_metrics(&state, visitor).await {
+        return auth::refuse(problem);
+    }
+    let measured = state.health.measured().await;
+    match metrics::render(&measured) {
+        Ok(text) => {
+            let no_store = [(header::CACHE_CONTROL, UNALTERED)];
+            (no_store, Json(MetricsBody { metrics: metrics_json::samples(&text) })).into_response()
+        }
+        Err(error) => {
+            tracing::error!(event = "metrics_render_failed", %error, "metrics could not be written");
+            Problem::internal().into_response()
+        }
+    }
+}
+
+/// All metrics, behind a key wherever one is set or the service is deployed.
+pub(super) async fn prometheus(State(state): State<HttpState>, request: Request) -> Response {
+    let visitor = Doorkeeper::of(&state).visitor(&request);
+    if let Err(problem) = auth::check_metrics(&state, visitor).await {
         return auth::refuse(problem);
     }
     let measured = state.health.measured().await;

@@ -7,6 +7,7 @@
 //! * No path, query, host or stack of this machine reaches a client.
 
 mod access_log;
+mod admin;
 pub mod auth;
 mod body;
 pub mod brands;
@@ -25,6 +26,7 @@ mod held_body;
 pub mod metrics;
 pub mod openapi;
 mod operation;
+mod origin;
 pub mod request_id;
 pub mod request_runtime;
 pub mod router;
@@ -37,9 +39,8 @@ pub mod streams;
 mod write_timeout;
 
 pub use self::{
-    auth::Keys,
     fair_share::FairShare,
-    router::router,
+    router::{public_paths, router},
     serve::serve,
     serve_limits::ServeLimits,
     state::{HttpState, Limits},

@@ -92,8 +92,9 @@ pub(super) fn document(served: &[Served]) -> Value {
         "tags": [
             {"name": "Runs", "description": "Submit, follow, cancel, retry and delete runs."},
             {"name": "Brands", "description": "The profiles of the brands that a run can use."},
+            {"name": "Keys", "description": "Make, list, rotate and revoke keys."},
             {"name": "Health", "description": "The state of the service and its dependencies."},
-            {"name": "Documentation", ": ": "This."},
+            {"name": "Documentation", "description": "This."},
         ],
         "paths": paths,
         "components": {
@@ -107,13 +108,13 @@ pub(super) fn document(served: &[Served]) -> Value {
 }
 
 fn operation(served: &Served, schemas: &mut Schemas) -> Value {
-    let Served { path, operation, .. } = served;
+    let Served { method, path, operation } = served;
     let mut value = json!({
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "parameters": parameters(path, operation, schemas),
-        "responses": responses(operation, schemas),
+        "responses": responses(operation, *method != "get", schemas),
         "security": security(operation.key),
     });
     let Value::Object(fields) = &mut value else { return value };
@@ -152,6 +153,7 @@ fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<V
             let (schema, what) = match name {
                 "run_id" => (describe::<pipeline::run::RunId>(&mut schemas.read), "The run's id."),
                 "brand_id" => (describe::<pipeline::brand::BrandId>(&mut schemas.read), "The brand's id."),
+                "key_id" => (describe::<String>(&mut schemas.read), "The key's id, as the list shows it."),
                 "page" => {
                     (describe::<u32>(&mut schemas.read), "The page's number, from 1, as the report cites it.")
                 }
@@ -204,16 +206,16 @@ fn without_null(mut schema: Value) -> Value {
     }
 }
 
-fn responses(operation: &Operation, schemas: &mut Schemas) -> Map<String, Value> {
+fn responses(operation: &Operation, changes_state: bool, schemas: &mut Schemas) -> Map<String, Value> {
     let mut all = Map::new();
     for answer in &operation.answers {
         all.insert(answer.status.as_str().to_owned(), response(answer, schemas));
     }
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
-    let keys: &[Code] =
-        if operation.key == Key::Never { &[] } else { &[codes::KEY_REQUIRED, codes::INVALID_API_KEY] };
+    let keys: &[Code] = if operation.key == Key::Never { &[] } else { &auth::PROBLEMS };
+    let origin: &[Code] = if changes_state { &[codes::FOREIGN_ORIGIN] } else { &[] };
     let everywhere = [codes::INTERNAL, codes::TOO_MANY_CONNECTIONS, codes::REQUEST_TIMED_OUT];
-    for code in [keys, &operation.problems, &everywhere].concat() {
+    for code in [keys, origin, &operation.problems, &everywhere].concat() {
         let codes = by_status.entry(code.status.as_u16()).or_default();
         if !codes.contains(&code) {
             codes.push(code);

@@ -13,9 +13,11 @@ use tower::Layer as _;
 use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLayer};
 
 use super::{
-    access_log, auth, brands, cors, docs,
+    access_log,
+    admin::keys,
+    auth, brands, cors, docs,
     error::{self, Problem},
-    guards, health, metrics, openapi,
+    guards, health, metrics, openapi, origin,
     routes::{Routes, Served},
     runs::{self, describe},
     state::HttpState,
@@ -53,6 +55,15 @@ fn actions() -> Routes {
         .post("/api/pipeline/{run_id}/cancel", runs::cancel, describe::cancel())
 }
 
+/// Only admins make and end keys.
+fn key_routes() -> Routes {
+    Routes::requiring(Permission::Administer)
+        .get("/api/admin/keys", keys::list, keys::describe_list())
+        .post("/api/admin/keys", keys::create, keys::describe_create())
+        .delete("/api/admin/keys/{key_id}", keys::revoke, keys::describe_revoke())
+        .post("/api/admin/keys/{key_id}/rotate", keys::rotate, keys::describe_rotate())
+}
+
 fn public() -> Routes {
     Routes::public()
         .get("/brands", brands::list, brands::describe_list())
@@ -62,6 +73,7 @@ fn public() -> Routes {
         .get("/health/live", health::live, health::describe_live())
         .get("/health/ready", health::ready, health::describe_ready())
         .get("/health/deep", health::deep, health::describe_deep())
+        .get("/health/metrics", metrics::json, metrics::describe_json())
         // It has its own key, if one is set.
         .get("/metrics", metrics::prometheus, metrics::describe())
         .get("/openapi.json", openapi_json, openapi::describe_json())
@@ -79,13 +91,19 @@ async fn docs_page() -> Result<Response, Problem> {
 }
 
 /// The routes that require a key.
-fn guarded() -> [Routes; 3] {
-    [submissions(), reads(), actions()]
+fn guarded() -> [Routes; 4] {
+    [submissions(), reads(), actions(), key_routes()]
 }
 
 /// All operations, for the documentation.
 pub(super) fn served() -> Vec<Served> {
     guarded().into_iter().chain([public()]).flat_map(|routes| routes.served).collect()
+}
+
+/// The addresses that everybody may ask.
+#[must_use]
+pub fn public_paths() -> Vec<&'static str> {
+    public().served.iter().map(|served| served.path).collect()
 }
 
 /// The whole API.
@@ -100,6 +118,7 @@ pub fn router(state: HttpState) -> Router {
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         // The last layer is the outermost.
+        .layer(from_fn_with_state(state.clone(), origin::refuse_foreign))
         .layer(from_fn_with_state(state.clone(), guards::time_limit))
         .layer(from_fn(guards::catch_panic))
         .layer(from_fn_with_state(state.clone(), guards::limit_share));

@@ -9,12 +9,13 @@ mod list;
 mod markdown_page;
 mod pages;
 mod path;
+mod quota;
 mod report;
 mod submission;
 mod view;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, RawQuery, Request, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -30,8 +31,12 @@ pub(super) use self::{
     events::follow,
     pages::{document, evidence, page},
 };
-use super::{auth, body, cache_control::NO_STORE, error::Problem, state::HttpState};
-use crate::runs::{Retried, Submission};
+use super::{auth, body, cache_control::NO_STORE, codes, error::Problem, state::HttpState};
+use crate::{
+    access::Caller,
+    runs::{Retried, Submission},
+};
+use storage::control_plane::Permission;
 
 /// Accepts a run: 202, and the same 202 for every repetition.
 pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Response {
@@ -39,11 +44,27 @@ pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> 
 }
 
 async fn accept(state: HttpState, request: Request) -> Result<Response, Problem> {
+    let caller = request.extensions().get::<Caller>().cloned();
     let is_keyless = request.extensions().get::<auth::WithoutKey>().is_some();
     let body = body::json(request, &state.limits).await?;
     let submission = Submission { is_keyless, ..submission::parse(&body)? };
+    if submission.is_sample && !caller.as_ref().is_some_and(|caller| caller.may(Permission::Operate)) {
+        let roles = Permission::Operate.roles();
+        return Err(Problem::new(
+            codes::INSUFFICIENT_ROLE,
+            format!("only {roles} may run the built-in sample"),
+        ));
+    }
+    let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
+    let admission = quota::admit(&state, caller.as_ref(), &run_id).await?;
+    let submission = Submission { run_id: Some(run_id), ..submission };
     let runs = state.runs.clone();
-    let submitted = run_to_completion(async move { runs.submit(submission).await }).await??;
+    let submitted = run_to_completion(async move {
+        let submitted = runs.submit(submission).await;
+        quota::note(admission, submitted.is_ok());
+        submitted
+    })
+    .await??;
     let status_url = status_url(&submitted.run_id);
     let body = Accepted { run_id: submitted.run_id, status: submitted.status.into(), status_url };
     Ok((StatusCode::ACCEPTED, NO_STORE, Json(body)).into_response())
@@ -99,11 +120,18 @@ pub(super) async fn report(
 /// Retries a failed or cancelled run: 202.
 pub(super) async fn retry(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
+    let admission = quota::admit_again(&state, &caller, &run_id).await?;
     let runs = state.runs.clone();
-    let retried = run_to_completion(async move { runs.retry(&run_id).await }).await??;
+    let retried = run_to_completion(async move {
+        let retried = runs.retry(&run_id).await;
+        quota::note(admission, retried.is_ok());
+        retried
+    })
+    .await??;
     let status_url = status_url(&retried.run_id);
     let Retried { run_id, generation } = retried;
     let body = AcceptedAgain { run_id, status: Word::Running, generation, status_url };

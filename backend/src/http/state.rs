@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{fair_share::FairShare, streams::Streams};
 use crate::{
-    access::KeyRing,
+    access::{FailedKeys, KeyAdmin, KeyRing, QuotaKeeper},
+    audit::Audit,
     brands::BrandFolder,
     config::AccessConfig,
     health::Health,
@@ -22,6 +23,11 @@ pub struct HttpState {
     pub brands: BrandFolder,
     pub access: Arc<AccessConfig>,
     pub keys: Arc<KeyRing>,
+    pub failed_keys: Arc<FailedKeys>,
+    pub quotas: QuotaKeeper,
+    /// None without a database.
+    pub key_admin: Option<Arc<KeyAdmin>>,
+    pub audit: Audit,
     /// Whether this process accepts and shows runs. A process that only executes them serves health and
     /// metrics.
     pub serves_runs: bool,

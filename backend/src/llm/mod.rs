@@ -21,6 +21,7 @@ mod ladder;
 mod oddities;
 pub mod openrouter;
 mod prices;
+pub mod probe;
 mod redact;
 mod request;
 mod resilience;

@@ -42,7 +42,7 @@ pub struct RetryConfig {
     /// The waits before further requests. Half of each wait is random.
     pub backoff: Backoff,
     /// The longest wait within a call. A run that must wait longer for the model waits in the queue.
-    pub patience: Duration,
+    pub model_wait_max: Duration,
 }
 
 impl Default for RetryConfig {
@@ -50,7 +50,7 @@ impl Default for RetryConfig {
         Self {
             attempts_max: 5,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(20)),
-            patience: Duration::MAX,
+            model_wait_max: Duration::MAX,
         }
     }
 }
@@ -113,7 +113,7 @@ impl Resilience {
                 Ok(pass) => pass,
                 Err(refusal) => {
                     held_up += refusal.wait;
-                    if refusal.wait >= left || held_up > self.retry.patience {
+                    if refusal.wait >= left || held_up > self.retry.model_wait_max {
                         return Err(error_messages::paused(refusal, usage, attempts));
                     }
                     sleep(refusal.wait, cancel)
@@ -149,7 +149,7 @@ impl Resilience {
             let wait = self.wait_before_next(&failure.fault, attempts);
             let wait = wait.filter(|_| empty_answers < EMPTY_ANSWERS_MAX);
             let left = deadline.saturating_duration_since(timer_now());
-            let Some(wait) = wait.filter(|wait| *wait < left && *wait <= self.retry.patience) else {
+            let Some(wait) = wait.filter(|wait| *wait < left && *wait <= self.retry.model_wait_max) else {
                 let given_up_with = CallContext { attempts, left, total: self.total_timeout, is_own };
                 return Err(explain.failure(&failure.fault, &given_up_with, usage));
             };
@@ -277,9 +277,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_retry_after_is_left_to_the_queue() {
-        for (patience, asked) in [(Duration::MAX, 7_200), (Duration::from_secs(5), 6)] {
+        for (model_wait_max, asked) in [(Duration::MAX, 7_200), (Duration::from_secs(5), 6)] {
             let mut resilience = resilience();
-            resilience.retry.patience = patience;
+            resilience.retry.model_wait_max = model_wait_max;
             let (result, made) = call(&resilience, None, vec![upstream(429, Some(asked))]).await;
             let error = result.unwrap_err();
             assert_eq!(error.code, LlmErrorCode::LlmRateLimit);
@@ -301,7 +301,7 @@ mod tests {
     /// Calls that give up as soon as the gate is closed.
     fn impatient() -> Resilience {
         let mut resilience = resilience();
-        resilience.retry.patience = Duration::ZERO;
+        resilience.retry.model_wait_max = Duration::ZERO;
         resilience
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The migration that can be undone.
-pub(super) const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
+pub const STAGE_OUTPUTS: &str = "20251029043929_add_stage_outputs_and_report";
 
 /// The method of undoing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]

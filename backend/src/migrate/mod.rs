@@ -7,6 +7,7 @@ mod ledger;
 mod method;
 mod rollback;
 mod schema;
+mod scratch;
 mod scripts;
 mod session;
 mod status;
@@ -17,9 +18,10 @@ use pipeline::clock::Clock;
 use sqlx::PgConnection;
 
 pub use error::MigrateError;
-pub use method::Method;
+pub use method::{Method, STAGE_OUTPUTS};
 pub use rollback::Rollback;
 pub use schema::Difference;
+pub use scratch::{Outputs, Scratch, ScratchError};
 pub use scripts::{MIGRATIONS, Migration};
 pub use status::{MigrationStatus, SchemaState, State, Status};
 

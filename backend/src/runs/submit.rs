@@ -10,7 +10,7 @@ use pipeline::{
 
 use super::service::Runs;
 use crate::{
-    documents::{address::AddressError, name},
+    documents::{address::AddressError, name, sample},
     telemetry::metrics,
 };
 use foundation::failpoints;
@@ -27,6 +27,8 @@ pub struct Submission {
     pub document_url: String,
     pub brand_id: BrandId,
     pub user_id: Option<String>,
+    /// The run is a golden path: the built-in sample, by the extractive analyst. The caller may operate the service.
+    pub is_sample: bool,
     /// The request came without a key. It may only name a row that waits for this very document.
     pub is_keyless: bool,
 }
@@ -81,17 +83,19 @@ impl Runs {
         if submission.is_keyless {
             self.check_waits(&submission).await?;
         }
-        let url = self.fetcher.check(&submission.document_url)?;
+        let source = match submission.is_sample {
+            true => sample::NAME.to_owned(),
+            false => name::of_url(&self.fetcher.check(&submission.document_url)?),
+        };
         let (brand_id, profile) = self.brand(&submission).await?;
         if self.worker.is_stopping() {
             return Err(SubmitError::Draining);
         }
         let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
-        let request =
-            RunRequest::by_url(name::of_url(&url), submission.document_url, brand_id, submission.user_id)
-                .map_err(|error| {
-                    SubmitError::Unavailable(StorageError::new(StorageErrorKind::Invalid, error.to_string()))
-                })?;
+        let request = RunRequest::by_url(source, submission.document_url, brand_id, submission.user_id)
+            .map_err(|error| {
+                SubmitError::Unavailable(StorageError::new(StorageErrorKind::Invalid, error.to_string()))
+            })?;
         let request = match profile {
             Some(profile) => request.of_company(company_name(&profile)),
             None => request,
@@ -190,7 +194,7 @@ impl Runs {
     }
 
     /// Whether the run was accepted before. A row that only the frontend created was not.
-    async fn is_known(&self, run_id: &RunId) -> bool {
+    pub async fn is_known(&self, run_id: &RunId) -> bool {
         let known = self.router.load(run_id).await.ok().flatten();
         known.is_some_and(|known| known.accepted_at.is_some() || known.status != RunStatus::Processing)
     }

@@ -99,6 +99,7 @@ struct Counted {
     model_oddities: Family<KindLabels, Counter>,
     event_streams: Gauge,
     connections: Family<ResultLabels, Counter>,
+    failed_keys: Family<ResultLabels, Counter>,
 }
 
 static COUNTED: LazyLock<Counted> = LazyLock::new(Counted::new);
@@ -121,6 +122,7 @@ impl Counted {
             model_oddities: Family::default(),
             event_streams: Gauge::default(),
             connections: Family::default(),
+            failed_keys: Family::default(),
         };
         let registry = &mut counted.registry;
         registry.register("http_requests", "Answered requests", counted.http_requests.clone());
@@ -173,6 +175,7 @@ impl Counted {
             "New connections by how the limits of connections let them in",
             counted.connections.clone(),
         );
+        registry.register("failed_keys", "Wrong keys by how they were answered", counted.failed_keys.clone());
         counted
     }
 }
@@ -238,6 +241,11 @@ pub fn connection_admitted(result: &'static str) {
     COUNTED.connections.get_or_create(&ResultLabels { result }).inc();
 }
 
+/// Counts a wrong key by how it was answered.
+pub fn key_failed(result: &'static str) {
+    COUNTED.failed_keys.get_or_create(&ResultLabels { result }).inc();
+}
+
 /// Counts an opened event stream.
 pub fn event_stream_opened() {
     COUNTED.event_streams.inc();
@@ -296,6 +304,17 @@ pub struct Measured {
     pub is_file_alarm: bool,
     /// None while unknown.
     pub database_clock_ahead_ms: Option<i64>,
+}
+
+/// The metrics that are counted when an event happens, in the same format.
+///
+/// # Errors
+///
+/// Formatting fails, which a `String` never causes.
+pub fn counted() -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    encode_registry(&mut text, &COUNTED.registry)?;
+    Ok(text)
 }
 
 /// All metrics in the OpenMetrics text format.

@@ -24,6 +24,9 @@ use storage::DueDelivery;
 /// The time limit of a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The time limit of a check, which has five seconds in all.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// The largest request that the receiver's platform accepts.
 const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -104,6 +107,22 @@ impl Sender {
     pub async fn init(&self, due: &DueDelivery, body: Vec<u8>, timestamp: i64) -> Sent {
         let id = format!("{}.init", due.run);
         self.send(&id, self.url("init"), body, timestamp).await
+    }
+
+    /// Whether the receiver answers at all: the status of a HEAD of its own page. No event is sent.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub async fn probe(&self) -> Result<u16, String> {
+        let gateway = self.target.headers.iter().cloned().collect::<HeaderMap>();
+        let request = self.client.head(&self.target.base_url).headers(gateway).timeout(PROBE_TIMEOUT);
+        match request.send().await {
+            Ok(response) => Ok(response.status().as_u16()),
+            Err(error) if error.is_connect() => Err("no connection".to_owned()),
+            Err(error) if error.is_timeout() => Err("no answer in time".to_owned()),
+            Err(_) => Err("the connection broke".to_owned()),
+        }
     }
 
     async fn send(&self, id: &str, url: String, body: Vec<u8>, timestamp: i64) -> Sent {

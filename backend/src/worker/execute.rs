@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::{
     crash_loop, document, inner::Inner, model_wait, progress::Progress, settings::WorkerDeps, suspects,
 };
-use crate::telemetry::metrics;
+use crate::{documents::sample, telemetry::metrics};
 use foundation::failpoints;
 use storage::{
     End, Fence, Postponement, RunRecord, RunRequest, RunSubmission, StorageErrorKind, Waiting,
+    control_plane::Principal,
     leased::LeasedRun,
     prelude::*,
     router::{Resume, Router},
@@ -81,6 +82,7 @@ pub(super) async fn work(
             None => return,
         },
     };
+    let owner = owner(&start.new.request);
     failpoints::hit("claimed");
     tracing::info!(
         event = "run_started",
@@ -109,6 +111,7 @@ pub(super) async fn work(
         }
         WorkOutcome::Failed(failure) => {
             metrics::llm_cost(failure.usage.cost_usd);
+            deps.spend.add(&owner, failure.usage.cost_usd);
             tracing::warn!(event = "run_failed", code = %failure.code, stage = failure.stage.map(|stage| stage.number()), "[{run_id}] failed: {}", failure.message);
             let mut storing = Box::pin(finish(End::Failed(&failure)));
             if tokio::time::timeout(TELL_UNSTORED_AFTER, &mut storing).await.is_err() {
@@ -119,6 +122,7 @@ pub(super) async fn work(
         }
         WorkOutcome::Waits(postponement) => {
             metrics::llm_cost(postponement.lost_usd);
+            deps.spend.add(&owner, postponement.lost_usd);
             Box::pin(model_wait::put_back(inner, fence, &postponement)).await;
         }
         WorkOutcome::Lost => {
@@ -254,7 +258,7 @@ async fn release_run(router: &Router, fence: &Fence) {
     match router.release(fence).await {
         Ok(()) => tracing::info!(event = "run_released", "[{run_id}] released"),
         Err(error) => {
-            tracing::warn!(event = "run_release_failed", %error, "[{run_id}] could not be released; its lease will expire")
+            tracing::warn!(event = "run_release_failed", %error, "[{run_id}] could not be released; this process claims it again, or another one after its lease")
         }
     }
 }
@@ -301,7 +305,8 @@ async fn outcome(
     let ResumePoint { new, stored, lost_usd, waiting } = start;
     let cancel = CancellationToken::new();
     let store = LeasedRun::new(router, fence, stored);
-    let work = Work { router, deps, fence, store: &store, progress, cancel: &cancel };
+    let owner = owner(&new.request);
+    let work = Work { router, deps, fence, store: &store, progress, cancel: &cancel, owner: &owner };
     let execution = work.execute(new.request, lost_usd);
     tokio::pin!(execution);
     let mut is_overdue = false;
@@ -352,6 +357,12 @@ struct Work<'a> {
     store: &'a LeasedRun<'a>,
     progress: &'a Progress,
     cancel: &'a CancellationToken,
+    owner: &'a Principal,
+}
+
+/// The principal that the run's costs count for.
+fn owner(_: &RunRequest) -> Principal {
+    Principal::environment()
 }
 
 impl Work<'_> {
@@ -372,7 +383,8 @@ impl Work<'_> {
         let run_id = &fence.run;
         let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
         let note = |event: StageEvent| self.note(&event);
-        deps.engine.run(job, &note, cancel).await
+        let engine = if sample::is_address(url) { &deps.sample_engine } else { &deps.engine };
+        engine.run(job, &note, cancel).await
     }
 
     fn note(&self, event: &StageEvent) {
@@ -391,6 +403,7 @@ impl Work<'_> {
             }
             StageEvent::Stored { meta, elapsed, .. } => {
                 metrics::llm_cost(meta.usage.cost_usd);
+                self.deps.spend.add(self.owner, meta.usage.cost_usd);
                 self.progress.note_stored();
                 tracing::info!(
                     event = "stage_stored",

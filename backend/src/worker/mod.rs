@@ -365,7 +365,7 @@ impl Worker {
             Some(slot) => self.start(slot, fence, None),
             None => {
                 if let Err(error) = self.inner.router.release(&fence).await {
-                    tracing::warn!(event = "run_release_failed", run_id = %fence.run, %error, "run could not be released; its lease will expire");
+                    tracing::warn!(event = "run_release_failed", run_id = %fence.run, %error, "the run could not be released; this process claims it again, or another one after its lease");
                 }
             }
         }

@@ -93,7 +93,7 @@ pub(super) async fn put_back(inner: &Inner, fence: &Fence, postponement: &Postpo
             tracing::info!(event = "run_waits", run_id = %run_id, reason, wait_ms, "[{run_id}] waits in the queue");
         }
         Err(error) => {
-            tracing::warn!(event = "run_release_failed", run_id = %run_id, %error, "[{run_id}] could not be put back; its lease will expire");
+            tracing::warn!(event = "run_release_failed", run_id = %run_id, %error, "[{run_id}] could not be put back; this process claims it again, or another one after its lease");
         }
     }
 }

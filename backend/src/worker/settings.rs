@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pipeline::{clock::Clock, engine::Engine};
 
 use crate::{
+    access::SpendMeter,
     brands::BrandFolder,
     documents::{fetch::Fetcher, readers::Readers},
     llm::gate::Gate,
@@ -29,10 +30,14 @@ pub struct WorkerConfig {
 #[derive(Debug, Clone)]
 pub struct WorkerDeps {
     pub engine: Engine,
+    /// Executes the runs of golden paths, by the built-in extractive analyst: they cost nothing.
+    pub sample_engine: Engine,
     pub fetcher: Fetcher,
     pub readers: Readers,
     pub brands: BrandFolder,
     pub clock: Arc<dyn Clock>,
+    /// Counts what the runs of a principal cost.
+    pub spend: Arc<SpendMeter>,
     /// The gate in front of the model. None with the extractive analyst.
     pub gate: Option<Arc<Gate>>,
 }

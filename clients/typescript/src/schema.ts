@@ -324,6 +324,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/health/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All metrics, as JSON
+         * @description Requires `METRICS_KEY` if it is set, or a key with the role viewer, operator or admin.
+         */
+        get: operations["getMetricsAsJson"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/ready": {
         parameters: {
             query?: never;
@@ -441,6 +461,22 @@ export interface components {
         Alive: {
             /** @constant */
             status: "alive";
+        };
+        /**
+         * @description An analyst that a caller may ask for.
+         * @enum {string}
+         */
+        AskedAnalyst: "extractive";
+        /** @description This hour of this deployment, and the deployment before it. */
+        BaselineReport: {
+            /** @description Everything beyond its limit. */
+            deviations: string[];
+            /** @description Whether both have enough requests to be compared. */
+            is_comparable: boolean;
+            /** @description This replica since the hour began, or since it started. */
+            now: components["schemas"]["Figures"];
+            /** @description The mean of the previous deployment's hours, 7 days at most. None if there is none. */
+            previous: components["schemas"]["Figures"] | null;
         };
         /** @description What stage 4 answers. */
         BrandContextualization: {
@@ -634,6 +670,35 @@ export interface components {
             detail: string;
             field: string;
         };
+        /** @description What happened between two times. */
+        Figures: {
+            /**
+             * Format: double
+             * @description From 0 to 1 of all processors. None while unknown.
+             */
+            cpu_share: number | null;
+            /**
+             * Format: double
+             * @description Answers of 500 and above, from 0 to 1.
+             */
+            error_share: number;
+            /** Format: double */
+            mean_ms: number;
+            /**
+             * Format: double
+             * @description From 0 to 1 of the container's limit. None while unknown.
+             */
+            memory_share: number | null;
+            /** Format: double */
+            p95_ms: number;
+            /**
+             * Format: double
+             * @description From 0 to 1 of the database pool. None without a database.
+             */
+            pool_share: number | null;
+            /** Format: uint64 */
+            requests: number;
+        };
         /** @description Whether this replica may accept runs by file alone, and why. */
         FileAcceptance: "shared_store" | "volume" | "single_replica" | "registry" | "development" | "overlap" | "never_looked" | "other_replicas" | "several_replicas" | "web_role" | "stopping";
         /** @description The location of files. */
@@ -670,6 +735,8 @@ export interface components {
         HealthDetails: {
             /** @description This process's background tasks, and how the last pass of each went. */
             background: components["schemas"]["TaskStatus"][];
+            /** @description This hour against the previous deployment, for an operator's key. None while unknown. */
+            baseline?: components["schemas"]["BaselineReport"] | null;
             checks: components["schemas"]["Check"][];
             database_connection: components["schemas"]["Connection"];
             database_error?: string | null;
@@ -820,6 +887,10 @@ export interface components {
             /** Format: uint */
             stages_complete: number;
             status: components["schemas"]["RunStatus"];
+        };
+        /** @description All metrics of this process. */
+        MetricsBody: {
+            metrics: components["schemas"]["Sample"][];
         };
         /** @description The stores that receive stage outputs. */
         Mode: ("DATABASE_ONLY" | "DUAL_WRITE" | "FILE_ONLY") | "INVALID";
@@ -1117,6 +1188,8 @@ export interface components {
         };
         /** @description A request for a run. Unknown fields are ignored; null counts as absent. */
         RunRequest: {
+            /** @description `extractive` asks for the built-in analyst. Only an operator's key may, with the address `builtin:sample.md`. */
+            analyst?: components["schemas"]["AskedAnalyst"] | null;
             /**
              * Format: uri
              * @description The document's address: `https`, on one of the allowed hosts.
@@ -1140,6 +1213,16 @@ export interface components {
          * @enum {string}
          */
         RunStatus: "PROCESSING" | "COMPLETED" | "FAILED" | "CANCELLED";
+        /** @description One value of a metric. */
+        Sample: {
+            labels: {
+                [key: string]: string;
+            };
+            /** @description With the suffix of its kind: `_total`, `_bucket`, `_sum`, `_count`, `_info`. */
+            name: string;
+            /** Format: double */
+            value: number;
+        };
         /**
          * @description Whether the database has all migrations.
          * @enum {string}
@@ -3395,6 +3478,99 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Alive"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMetricsAsJson: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the metrics */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricsBody"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `internal`: the service failed */

@@ -22,4 +22,14 @@ impl<'a> ReportInput<'a> {
         let [first, _, _, last] = records else { return None };
         Some(Self { run, document: first.meta.document.as_ref()?, brand: last.meta.brand.as_ref()?, records })
     }
+
+    /// All warnings, each with the name of its source.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = (String, &'a String)> + use<'a> {
+        let document = self.document.warnings.iter().map(|warning| ("Document".to_owned(), warning));
+        let stages = self.records.iter().flat_map(|record| {
+            let stage = format!("Stage {}", record.meta.stage.number());
+            record.meta.warnings.iter().map(move |warning| (stage.clone(), warning))
+        });
+        document.chain(stages)
+    }
 }

@@ -42,13 +42,8 @@ pub(super) fn render(out: &mut String, input: &ReportInput<'_>) {
 
 fn warnings(out: &mut String, input: &ReportInput<'_>) {
     out.push_str("### Warnings\n\n");
-    let document = input.document.warnings.iter().map(|warning| ("Document".to_owned(), warning));
-    let stages = input.records.iter().flat_map(|record| {
-        let stage = format!("Stage {}", record.meta.stage.number());
-        record.meta.warnings.iter().map(move |warning| (stage.clone(), warning))
-    });
     let mut any = false;
-    for (source, warning) in document.chain(stages) {
+    for (source, warning) in input.warnings() {
         out.push_str(&format!("- {source}: {}\n", inline(warning)));
         any = true;
     }

@@ -1,11 +1,14 @@
 //! One file for each task: when it runs, what one pass does, and what it logs.
 
+pub mod audit;
+pub mod baseline;
 pub mod bucket_guard;
 pub mod change_publisher;
 pub mod database_probe;
 pub mod documents;
 pub mod file_probe;
 pub mod flags_file;
+pub mod keys;
 pub mod leases;
 pub mod notifications;
 pub mod reconcile;

@@ -8,12 +8,15 @@ use crate::{
     background::{
         Lifetime,
         tasks::{
+            audit::ImportAudit,
+            baseline::KeepBaseline,
             bucket_guard::BucketGuard,
             change_publisher::PublishChanges,
             database_probe::DatabaseProbe,
             documents::SweepDocuments,
             file_probe::FileProbe,
             flags_file::FlagsFile,
+            keys::ReadKeys,
             leases::{RenewLeases, RenewRetainedLeases, TakeRows, VerifyLeases},
             notifications::Notifications,
             reconcile::Reconcile,
@@ -46,6 +49,9 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
         start_worker(service);
     }
     let notifications = start_notifications(service);
+    if let Some(reader) = service.keys.clone() {
+        background.start(Lifetime::Process, ReadKeys { reader });
+    }
     let watchers = service.http.watchers.clone();
     background.start(Lifetime::Runs, PublishChanges::new(watchers.clone()));
     background.start(Lifetime::Runs, PollRuns { watchers });
@@ -57,6 +63,10 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
     }
     let sweep = SweepDocuments::new(service.router.clone(), service.clock.clone());
     background.start(Lifetime::Signal, sweep);
+    if let Some(keeper) = service.baseline.clone() {
+        background.start(Lifetime::Signal, KeepBaseline { keeper, router: service.router.clone() });
+    }
+    background.start(Lifetime::Signal, ImportAudit::new(service.http.audit.clone()));
     background.start(Lifetime::Signal, FinishRemovals { router: service.router.clone() });
     Ending { webhooks, heartbeat, notifications }
 }
@@ -89,11 +99,13 @@ fn start_store_tasks(service: &Service) {
 
 fn probe(service: &Service, database: &Database) -> DatabaseProbe {
     let (worker, reconciler) = (service.worker.clone(), service.reconciler.clone());
+    let audit = service.http.audit.clone();
     DatabaseProbe {
         database: database.clone(),
         router: service.router.clone(),
         on_closed: Box::new(move || {
             worker.wake();
+            audit.wake();
             if let Some(reconciler) = &reconciler {
                 reconciler.wake();
             }
@@ -116,12 +128,15 @@ fn start_worker(service: &Service) {
 fn start_notifications(service: &Service) -> Option<JoinHandle<()>> {
     let listener = service.listener.clone()?;
     let (worker, watchers) = (service.worker.clone(), service.http.watchers.clone());
+    let keys = service.http.keys.clone();
     let on_notification = move |heard| match heard {
         Notification::Connected => {
+            keys.notify_changed();
             worker.wake();
             watchers.set_listening(true);
         }
         Notification::Lost => watchers.set_listening(false),
+        Notification::KeysChanged => keys.notify_changed(),
         Notification::Waiting => worker.wake(),
         Notification::Cancelled(run) => worker.verify_ownership(&run),
         Notification::Changed { by, runs } => watchers.wake_local(&by, &runs),

@@ -30,6 +30,7 @@ pub(in crate::http) fn submit() -> Operation {
             codes::PERSISTENCE_DISABLED,
             codes::DRAINING,
             codes::QUEUE_FULL,
+            codes::QUOTA_EXCEEDED,
             codes::NOT_ALONE, codes::STORAGE_UNAVAILABLE,
         ])
 }
@@ -155,7 +156,7 @@ pub(in crate::http) fn retry() -> Operation {
             .text("Stored stages stay. The run continues at its first missing stage.")
             .json::<bodies::AcceptedAgain>(StatusCode::ACCEPTED, STATUS_URL),
     )
-    .problems(&[codes::RUN_RUNNING, codes::RUN_COMPLETE, codes::RUN_NOT_ACCEPTED])
+    .problems(&[codes::QUOTA_EXCEEDED, codes::RUN_RUNNING, codes::RUN_COMPLETE, codes::RUN_NOT_ACCEPTED])
 }
 
 pub(in crate::http) fn cancel() -> Operation {

@@ -3,8 +3,10 @@
 use pipeline::{brand::BrandId, run::RunId, visible_text::is_invisible};
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
+use storage::control_plane::Principal;
 
 use crate::{
+    documents::sample,
     http::error::{FieldProblem, Problem},
     runs::Submission,
 };
@@ -29,6 +31,16 @@ pub(super) struct RunRequest {
     /// The user who owns the run.
     #[schemars(length(min = 1, max = USER_ID_BYTES_MAX))]
     user_id: Option<String>,
+    /// `extractive` asks for the built-in analyst. Only an operator's key may, with the address `builtin:sample.md`.
+    analyst: Option<AskedAnalyst>,
+}
+
+/// An analyst that a caller may ask for.
+#[derive(Debug, Clone, Copy, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "read by hand, so that every problem is named at once")]
+enum AskedAnalyst {
+    Extractive,
 }
 
 /// The longest address in bytes, which browsers and proxies support.
@@ -52,9 +64,12 @@ pub(super) fn parse(body: &Value) -> Result<Submission, Problem> {
     }
     let brand_id = fields.company();
     let user_id = fields.text("user_id", USER_ID_BYTES_MAX).map(str::to_owned);
+    let is_sample = fields.sample(document_url.as_deref());
+    // The label of such runs in every list.
+    let user_id = if is_sample { Some(Principal::SYSTEM.to_owned()) } else { user_id };
     match (document_url, brand_id) {
         (Some(document_url), Some(brand_id)) if fields.problems.is_empty() => {
-            Ok(Submission { run_id, document_url, brand_id, user_id, is_keyless: false })
+            Ok(Submission { run_id, document_url, brand_id, user_id, is_sample, is_keyless: false })
         }
         _ => Err(Problem::fields(fields.problems)),
     }
@@ -112,6 +127,30 @@ impl<'a> Fields<'a> {
             Err(error) => {
                 self.problem(field, error.to_string());
                 None
+            }
+        }
+    }
+
+    /// Whether the body asks for a golden path: the built-in sample together with the extractive analyst.
+    fn sample(&mut self, document_url: Option<&str>) -> bool {
+        let asks_for_sample = document_url.is_some_and(sample::is_address);
+        match self.text("analyst", usize::MAX) {
+            None if asks_for_sample => {
+                self.problem("analyst", "is required with the built-in sample: extractive");
+                false
+            }
+            None => false,
+            Some("extractive") if asks_for_sample => true,
+            Some("extractive") => {
+                self.problem(
+                    "analyst",
+                    format!("may be asked for with the address {} alone", sample::ADDRESS),
+                );
+                false
+            }
+            Some(_) => {
+                self.problem("analyst", "must be extractive");
+                false
             }
         }
     }

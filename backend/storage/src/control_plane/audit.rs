@@ -55,4 +55,11 @@ pub trait AuditLog: Send + Sync + std::fmt::Debug {
         before: Option<(Timestamp, String)>,
         limit: usize,
     ) -> Result<Vec<AuditRecord>, StorageError>;
+
+    /// Removes up to `limit` records that are older than this time. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError>;
 }

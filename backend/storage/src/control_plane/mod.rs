@@ -1,12 +1,27 @@
-//! What the operators of the service keep beside the runs: who owns a run, roles, and the audit. The tables lie in the
-//! PostgreSQL schema `innovation`, the files in folders of the storage root that begin with a dot.
+//! What the operators of the service keep beside the runs: who owns a run, roles, keys and the audit, and what checks
+//! remember. The tables lie in the PostgreSQL schema `innovation`, the files in folders of the storage root that begin with a
+//! dot.
 
 mod audit;
+mod baselines;
+mod evidence;
+mod inspection;
+mod keys;
 mod principal;
 mod role;
+mod usage;
+mod waivers;
 
 pub use self::{
     audit::{AuditLog, AuditRecord},
+    baselines::{Baseline, Baselines},
+    evidence::{Evidence, EvidenceLog},
+    inspection::{
+        DatabaseInspection, ForeignGrant, GrantFacts, IndexFact, IndexFacts, OldKey, RunFacts, ServerFacts,
+    },
+    keys::{ADMIN_LASTS_MIN, ApiKey, ApiKeys, KEYS_MAX, KeyChange, KeyDigest, Quotas, StoredKey, Successor},
     principal::{Principal, PrincipalError},
-    role::{Permission, Role, UnknownRole},
+    role::{Permission, Role, UnknownPermission, UnknownRole},
+    usage::{Spending, Usage, UsageStore},
+    waivers::{Waiver, Waivers},
 };

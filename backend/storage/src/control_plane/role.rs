@@ -18,8 +18,9 @@ pub enum Role {
     Admin,
 }
 
-/// What a route needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a route needs. By the same names, a key is narrowed to some permissions of its role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Permission {
     /// Submit a run.
     Submit,
@@ -39,6 +40,13 @@ pub enum Permission {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no role; roles are client, viewer, operator and admin")]
 pub struct UnknownRole(String);
+
+/// A text that names no permission.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no scope; scopes are submit, read_runs, control_runs, read_operations, operate and administer"
+)]
+pub struct UnknownPermission(String);
 
 impl Role {
     pub const ALL: [Self; 4] = [Self::Client, Self::Viewer, Self::Operator, Self::Admin];
@@ -72,6 +80,28 @@ impl Role {
 }
 
 impl Permission {
+    pub const ALL: [Self; 6] = [
+        Self::Submit,
+        Self::ReadRuns,
+        Self::ControlRuns,
+        Self::ReadOperations,
+        Self::Operate,
+        Self::Administer,
+    ];
+
+    /// Its name as a scope.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::ReadRuns => "read_runs",
+            Self::ControlRuns => "control_runs",
+            Self::ReadOperations => "read_operations",
+            Self::Operate => "operate",
+            Self::Administer => "administer",
+        }
+    }
+
     /// The lowest roles that have it, for people.
     #[must_use]
     pub const fn roles(self) -> &'static str {
@@ -100,25 +130,34 @@ impl FromStr for Role {
     }
 }
 
+impl FromStr for Permission {
+    type Err = UnknownPermission;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPermission> {
+        let named = Self::ALL.into_iter().find(|permission| permission.as_str() == text);
+        named.ok_or_else(|| UnknownPermission(text.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_role_may_what_its_description_says() {
-        let all = [
-            Permission::Submit,
-            Permission::ReadRuns,
-            Permission::ControlRuns,
-            Permission::ReadOperations,
-            Permission::Operate,
-            Permission::Administer,
-        ];
         for role in Role::ALL {
-            for permission in all {
+            for permission in Permission::ALL {
                 let named = permission.roles().split(", ").any(|name| name.starts_with(role.as_str()));
                 assert_eq!(role.may(permission), named, "{role} {permission:?}");
             }
+        }
+    }
+
+    #[test]
+    fn scopes_have_the_names_of_their_json() {
+        for permission in Permission::ALL {
+            assert_eq!(serde_json::to_value(permission).unwrap(), permission.as_str());
+            assert_eq!(permission.as_str().parse(), Ok(permission));
         }
     }
 }

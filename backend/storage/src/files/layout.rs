@@ -24,6 +24,7 @@
 //! | `.spool/{run}` | the document for a resumed run, on the local disk of a bucket's replica |
 //! | `.documents/{run}` | marker: the document of an ended run may be kept |
 //! | `.flags/last-good` | the last good content of `FLAGS_FILE`, on the local disk of a replica |
+//! | `.audit/{id}.json` | the record of a person's change, until the database has it |
 //! | `.probe` | the last write of the readiness check |
 //!
 //! A run id has no separator and no dot, so no run can have the name of an internal folder.
@@ -80,6 +81,9 @@ pub(super) const RUNS_FOLDER: &str = ".runs";
 /// The folder for the test of create-if-absent in a bucket.
 pub(super) const GUARD_FOLDER: &str = ".guard";
 
+/// The records of changes by people that the database lacks.
+pub(super) const AUDIT_FOLDER: &str = ".audit";
+
 /// The file of the readiness check.
 pub(super) const PROBE_FILE: &str = ".probe";
 
@@ -100,4 +104,9 @@ pub(super) fn in_run(run: &RunId, file: impl fmt::Display) -> String {
 /// A run's marker in a folder of ours.
 pub(super) fn in_folder(folder: &str, run: &RunId) -> String {
     format!("{folder}/{run}")
+}
+
+/// An audit record.
+pub(super) fn audit_file(id: &str) -> String {
+    format!("{AUDIT_FOLDER}/{id}.json")
 }

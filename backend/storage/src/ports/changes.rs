@@ -51,6 +51,8 @@ pub enum Notification {
     Connected,
     /// The listener has lost its connection.
     Lost,
+    /// Somebody has made or ended a key of the API.
+    KeysChanged,
     /// A run may be claimable.
     Waiting,
     /// A run was cancelled. It may have been retried since.

@@ -75,70 +75,78 @@ fn facts(parts: &Parts<'_>) -> Markup {
 }
 
 fn stages(input: &ReportInput<'_>) -> Markup {
-    let [_, by, model, prompt, citations] = COLUMNS;
+    let cells = |record: &StageRecord| {
+        let meta = &record.meta;
+        let by = html! {
+            (shown_inline(&meta.provider))
+            @if meta.provider == EXTRACTIVE { " " span.status { "offline" } }
+        };
+        [
+            by,
+            html! { (shown_inline(&meta.model)) },
+            html! { code { (beginning(&meta.prompt_version)) } },
+            html! { (found(&meta.grounding, meta.grounding.share)) },
+        ]
+    };
     let total = Total::of(input.records);
-    html! {
-        table.stages role="table" {
-            caption { "Analysts" }
-            (heads(COLUMNS))
-            tbody role="rowgroup" {
-                @for record in input.records {
-                    @let meta = &record.meta;
-                    tr role="row" {
-                        (stage(record))
-                        td role="cell" data-label=(by) {
-                            (shown_inline(&meta.provider))
-                            @if meta.provider == EXTRACTIVE { " " span.status { "offline" } }
-                        }
-                        td role="cell" data-label=(model) { (shown_inline(&meta.model)) }
-                        td role="cell" data-label=(prompt) { code { (beginning(&meta.prompt_version)) } }
-                        td role="cell" data-label=(citations) { (found(&meta.grounding, meta.grounding.share)) }
-                    }
-                }
-                tr.total role="row" {
-                    th scope="row" role="rowheader" { "Total" }
-                    td.blank role="cell" {} td.blank role="cell" {} td.blank role="cell" {}
-                    td role="cell" data-label=(citations) { (found(&total.grounding, total.share)) }
-                }
-            }
-        }
-    }
+    let total = [None, None, None, Some(html! { (found(&total.grounding, total.share)) })];
+    table("Analysts", COLUMNS, input, cells, total)
 }
 
 fn costs(input: &ReportInput<'_>) -> Markup {
-    let [_, token_title, cost_title, time, requests] = COST_COLUMNS;
+    let cells = |record: &StageRecord| {
+        let meta = &record.meta;
+        [
+            html! { (tokens(&meta.usage)) },
+            html! { (cost(&meta.usage)) },
+            html! { (duration(elapsed_millis(meta))) },
+            html! { (meta.attempts) },
+        ]
+    };
     let total = Total::of(input.records);
+    let total = [
+        html! { (tokens(&total.usage)) },
+        html! { (cost(&total.usage)) },
+        html! { (duration(total.millis)) },
+        html! { (total.attempts) },
+    ];
+    table("Tokens, cost and time", COST_COLUMNS, input, cells, total.map(Some))
+}
+
+/// A row for each stage, and one for all of them.
+fn table(
+    caption: &str,
+    columns: [&str; 5],
+    input: &ReportInput<'_>,
+    cells: impl Fn(&StageRecord) -> [Markup; 4],
+    total: [Option<Markup>; 4],
+) -> Markup {
+    let [_, titles @ ..] = columns;
     html! {
         table.stages role="table" {
-            caption { "Tokens, cost and time" }
-            (heads(COST_COLUMNS))
+            caption { (caption) }
+            thead role="rowgroup" {
+                tr role="row" { @for column in columns { th scope="col" role="columnheader" { (column) } } }
+            }
             tbody role="rowgroup" {
                 @for record in input.records {
-                    @let meta = &record.meta;
                     tr role="row" {
                         (stage(record))
-                        td role="cell" data-label=(token_title) { (tokens(&meta.usage)) }
-                        td role="cell" data-label=(cost_title) { (cost(&meta.usage)) }
-                        td role="cell" data-label=(time) { (duration(elapsed_millis(meta))) }
-                        td role="cell" data-label=(requests) { (meta.attempts) }
+                        @for (title, cell) in titles.into_iter().zip(cells(record)) {
+                            td role="cell" data-label=(title) { (cell) }
+                        }
                     }
                 }
                 tr.total role="row" {
                     th scope="row" role="rowheader" { "Total" }
-                    td role="cell" data-label=(token_title) { (tokens(&total.usage)) }
-                    td role="cell" data-label=(cost_title) { (cost(&total.usage)) }
-                    td role="cell" data-label=(time) { (duration(total.millis)) }
-                    td role="cell" data-label=(requests) { (total.attempts) }
+                    @for (title, cell) in titles.into_iter().zip(total) {
+                        @match cell {
+                            Some(cell) => { td role="cell" data-label=(title) { (cell) } }
+                            None => { td.blank role="cell" {} }
+                        }
+                    }
                 }
             }
-        }
-    }
-}
-
-fn heads(columns: [&str; 5]) -> Markup {
-    html! {
-        thead role="rowgroup" {
-            tr role="row" { @for column in columns { th scope="col" role="columnheader" { (column) } } }
         }
     }
 }
@@ -149,12 +157,7 @@ fn stage(record: &StageRecord) -> Markup {
 }
 
 fn warnings(input: &ReportInput<'_>) -> Markup {
-    let document = input.document.warnings.iter().map(|warning| ("Document".to_owned(), warning));
-    let stages = input.records.iter().flat_map(|record| {
-        let stage = format!("Stage {}", record.meta.stage.number());
-        record.meta.warnings.iter().map(move |warning| (stage.clone(), warning))
-    });
-    let all: Vec<(String, &String)> = document.chain(stages).collect();
+    let all: Vec<_> = input.warnings().collect();
     html! {
         @if all.is_empty() { p { "None." } }
         @else {

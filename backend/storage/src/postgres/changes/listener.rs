@@ -37,8 +37,12 @@ const CANCELLED: &str = "innovation_cancelled";
 /// The channel of all other changes. The payload holds the sender and the runs.
 const CHANGED: &str = "innovation_run_changed";
 
+/// The channel of keys that were made or ended. `control_plane/key_statements.rs` notifies.
+const KEYS: &str = "innovation_keys";
+
 fn parse(channel: &str, payload: &str) -> Option<Notification> {
     match channel {
+        KEYS => Some(Notification::KeysChanged),
         WAITING => Some(Notification::Waiting),
         CANCELLED => RunId::parse(payload).ok().map(Notification::Cancelled),
         CHANGED => notifier::parse_payload(payload)
@@ -153,7 +157,7 @@ impl Listener {
         let mut listener = timeout(self.timeout, PgListener::connect_with(pool)).await.map_err(silent)??;
         // The caller decides whether and when to reconnect.
         listener.eager_reconnect(false);
-        let channels = [WAITING, CANCELLED, CHANGED];
+        let channels = [WAITING, CANCELLED, CHANGED, KEYS];
         timeout(self.timeout, listener.listen_all(channels)).await.map_err(silent)??;
         tracing::info!(
             event = "notifications_connected",

@@ -37,6 +37,12 @@ SELECT to_jsonb(a)::text AS "record" FROM "innovation"."AuditRecord" a
 WHERE $1::int8 IS NULL OR ("at", "id") < (to_timestamp($1::int8 / 1000.0), $2)
 ORDER BY "at" DESC, "id" DESC LIMIT $3"#;
 
+/// $1 the time in milliseconds since 1970, $2 limit
+const EXPIRE: &str = r#"
+DELETE FROM "innovation"."AuditRecord" WHERE "id" IN (
+  SELECT "id" FROM "innovation"."AuditRecord" WHERE "at" < to_timestamp($1::int8 / 1000.0) ORDER BY "at" LIMIT $2
+)"#;
+
 #[async_trait]
 impl AuditLog for PostgresStore {
     async fn add(&self, records: &[AuditRecord]) -> Result<(), StorageError> {
@@ -56,6 +62,20 @@ impl AuditLog for PostgresStore {
             .collect::<Result<_, _>>()
             .map_err(|error| StorageError::new(StorageErrorKind::Schema, error.to_string()))
     }
+
+    async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| expire(conn, before, limit))
+    }
+}
+
+async fn expire(conn: &mut PooledConn<'_>, before: Timestamp, limit: usize) -> Result<usize, DbError> {
+    let done = conn
+        .query(EXPIRE)
+        .bind(before.timestamp_millis())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .execute(conn.connection()?)
+        .await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
 }
 
 async fn add(conn: &mut PooledConn<'_>, records: String) -> Result<(), DbError> {

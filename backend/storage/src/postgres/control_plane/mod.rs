@@ -2,3 +2,10 @@
 //! frontend's. A change and its audit record are one statement.
 
 mod audit;
+mod baselines;
+mod evidence;
+mod inspection;
+mod key_statements;
+mod keys;
+mod usage;
+mod waivers;

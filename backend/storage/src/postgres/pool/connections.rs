@@ -112,7 +112,7 @@ pub(in crate::postgres) struct PooledConn<'p> {
     _place: OwnedSemaphorePermit,
     access: Access,
     deadline: Instant,
-    /// Whether a part of the work is to be undone.
+    /// Whether a transaction of the work is open, whose part of the work is undone unless it ends well.
     is_in_trial: bool,
 }
 
@@ -171,6 +171,23 @@ impl PooledConn<'_> {
         let rows = self.run(format!("{sql}; {undo}")).await?;
         self.is_in_trial = false;
         Ok(rows)
+    }
+
+    /// Begins a part of the work in one transaction, with a statement that takes a lock. A statement that follows sees what the
+    /// last holder of the lock has committed. Without [`PooledConn::end_locked`], nothing of it remains.
+    pub(in crate::postgres) async fn begin_locked(&mut self, lock: &str) -> Result<(), DbError> {
+        let begin = if self.is_pooled() { "" } else { "BEGIN; " };
+        self.is_in_trial = true;
+        self.run(format!("{begin}{lock}")).await.map(drop)
+    }
+
+    /// Commits the part of the work, and so releases its lock. Through a pooler, the end of the work does that.
+    pub(in crate::postgres) async fn end_locked(&mut self) -> Result<(), DbError> {
+        if !self.is_pooled() {
+            self.run("COMMIT".to_owned()).await?;
+        }
+        self.is_in_trial = false;
+        Ok(())
     }
 
     /// Returns the result of the work. Returns the connection to the pool if it is idle.

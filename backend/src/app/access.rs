@@ -1,0 +1,31 @@
+//! The keys of the environment and of the database.
+
+use std::sync::Arc;
+
+use pipeline::clock::Clock;
+
+use super::storage::Stores;
+use crate::{
+    access::{KeyCache, KeyReader, KeyRing, SpendMeter},
+    config::Config,
+};
+
+/// The keys, and what reads those of the database; none without a database. The mode of the storage of runs does not matter:
+/// a replica that stores runs in files alone still refuses revoked keys.
+pub(super) fn wire_keys(
+    config: &Config,
+    stores: &Stores,
+    spend: Arc<SpendMeter>,
+    clock: &Arc<dyn Clock>,
+) -> (Arc<KeyRing>, Option<KeyReader>) {
+    let ring = KeyRing::new(&config.access, clock.clone());
+    let (Some(keys), Some(usage)) = (stores.api_keys(), stores.usage()) else {
+        return (Arc::new(ring), None);
+    };
+    let ring = Arc::new(ring.with_database());
+    // On the local disk also with a bucket: whoever reads the bucket learns nothing of keys.
+    let cache = config.access.key_cache_secret.clone();
+    let cache = cache.map(|secret| KeyCache::new(config.storage.local.clone(), secret, clock.clone()));
+    let reader = KeyReader::new(ring.clone(), keys, cache, spend, usage);
+    (ring, Some(reader))
+}

@@ -1,0 +1,35 @@
+//! Who makes a change, and from where.
+
+use std::net::IpAddr;
+
+use crate::access::Caller;
+
+/// The person or program behind a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The key's name, or `command` for somebody at a shell of the service.
+    pub name: String,
+    pub role: String,
+    /// The client's address, behind trusted proxies.
+    pub address: Option<IpAddr>,
+    pub request_id: Option<String>,
+}
+
+impl Actor {
+    /// The caller of a request.
+    #[must_use]
+    pub fn of_request(caller: &Caller, address: Option<IpAddr>, request_id: Option<&str>) -> Self {
+        Self {
+            name: caller.name.clone(),
+            role: caller.role.as_str().to_owned(),
+            address,
+            request_id: request_id.map(str::to_owned),
+        }
+    }
+
+    /// Somebody at a shell of the service, who has the service's own secrets.
+    #[must_use]
+    pub fn command() -> Self {
+        Self { name: "command".to_owned(), role: "admin".to_owned(), address: None, request_id: None }
+    }
+}

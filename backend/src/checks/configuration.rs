@@ -1,0 +1,68 @@
+//! The environment: everything that is wrong with it, at once.
+
+use serde_json::json;
+
+use super::{
+    check::{Check, Finding, Severity},
+    deps::CheckDeps,
+};
+use crate::config::{Problem, Problems};
+
+/// The environment is valid for a service.
+pub(super) fn here(deps: &CheckDeps) -> Check {
+    let deps = deps.clone();
+    Check::new("configuration", "The environment is valid for a service", Severity::Critical, move || {
+        let finding = finding(deps.problems.here.as_ref(), &deps, "a service");
+        async move { finding }
+    })
+}
+
+/// The environment is valid for production.
+pub(super) fn in_production(deps: &CheckDeps) -> Check {
+    let deps = deps.clone();
+    Check::new("configuration", "The environment is valid for production", Severity::Critical, move || {
+        let finding = finding(deps.problems.in_production.as_ref(), &deps, "production");
+        async move { finding }
+    })
+}
+
+fn finding(problems: Option<&Problems>, deps: &CheckDeps, purpose: &str) -> Finding {
+    match problems {
+        Some(problems) => of_problems(problems, purpose),
+        None if deps.config.warnings.is_empty() => {
+            Finding::ok(format!("the environment is valid for {purpose}"))
+        }
+        None => Finding::warn(format!(
+            "the environment is valid for {purpose}, with {} warnings: {}",
+            deps.config.warnings.len(),
+            deps.config.warnings.join("; ")
+        ))
+        .with(json!({ "warnings": deps.config.warnings })),
+    }
+}
+
+/// The finding for a wrong environment: every problem, and a line to paste for each.
+#[must_use]
+pub fn of_problems(problems: &Problems, purpose: &str) -> Finding {
+    let of = |Problem { variable, what, .. }: &Problem| format!("{variable} {what}");
+    let evidence = problems.0.iter().map(of).collect::<Vec<_>>().join("; ");
+    let listed: Vec<_> = problems
+        .0
+        .iter()
+        .map(|problem| json!({ "variable": problem.variable, "problem": problem.what, "example": problem.example }))
+        .collect();
+    let lines =
+        problems.0.iter().map(|Problem { variable, what, example }| match variable.starts_with('.') {
+            true => (*example).to_owned(),
+            // An example of a key is refused as a key.
+            false if what.contains("openssl rand") => format!("{variable}=$(openssl rand -hex 32)"),
+            false => format!("{variable}={example}"),
+        });
+    let count = match problems.0.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    Finding::fail(format!("{count} for {purpose}: {evidence}"))
+        .with(json!({ "problems": listed }))
+        .next_all(lines)
+}

@@ -1,0 +1,224 @@
+//! The database: reachable, writable, migrated, with whole indexes and the right time.
+
+use std::sync::Arc;
+
+use foundation::clock::timer_now;
+use serde_json::json;
+use storage::{
+    StorageError, StorageErrorKind,
+    control_plane::{DatabaseInspection as _, IndexFact},
+    postgres::{PostgresStore, address::Address, shares_server_processes},
+    prelude::*,
+};
+
+use super::{
+    check::{Check, Finding, Severity},
+    deps::CheckDeps,
+};
+
+/// A query that only asks the server for its name takes a few milliseconds in one data centre. The contract's limit.
+const QUERY_MS_MAX: u128 = 100;
+
+/// Above this share of the server's connections, the next replica may get none.
+const CONNECTIONS_SHARE_MAX: f64 = 0.8;
+
+const SET_URL: &str = "DATABASE_URL=postgresql://user:password@host:5432/database";
+
+/// The finding where there is no database.
+pub(super) fn without_database(deps: &CheckDeps) -> Finding {
+    if deps.wants_database() {
+        Finding::fail("DATABASE_URL is not set, and ENABLE_DATABASE_WRITES is true").next(SET_URL)
+    } else {
+        Finding::ok("does not apply: no database is configured, and the mode uses none")
+    }
+}
+
+/// The finding when the database does not answer a check.
+pub(super) fn unanswered(error: &StorageError) -> Finding {
+    Finding::could_not_check(format!("the database does not answer this question: {error}"))
+        .next("innovation doctor")
+}
+
+/// A check that asks the database.
+pub(super) fn asking<F>(
+    deps: &CheckDeps,
+    id: &'static str,
+    title: &'static str,
+    severity: Severity,
+    ask: impl Fn(CheckDeps, Arc<PostgresStore>) -> F + Send + Sync + 'static,
+) -> Check
+where
+    F: Future<Output = Finding> + Send + 'static,
+{
+    let (deps, ask) = (deps.clone(), Arc::new(ask));
+    Check::new(id, title, severity, move || {
+        let (deps, ask) = (deps.clone(), ask.clone());
+        async move {
+            match deps.database.clone() {
+                Some(database) => ask(deps, database).await,
+                None => without_database(&deps),
+            }
+        }
+    })
+}
+
+pub(super) fn reachable(deps: &CheckDeps) -> Check {
+    asking(deps, "database", "The database answers, quickly", Severity::Critical, |_, database| async move {
+        let begun = timer_now();
+        match database.server().await {
+            Ok(server) => {
+                // The first question opened the connection.
+                let (opened, begun) = (begun.elapsed(), timer_now());
+                let again = database.server().await.map(|_| begun.elapsed().as_millis());
+                let took = again.unwrap_or_else(|_| opened.as_millis());
+                let share = share(server.connections, server.connections_max);
+                let told = format!(
+                    "PostgreSQL {} answers in {took} ms as role {}; {} of {} connections are in use",
+                    server.version, server.role, server.connections, server.connections_max
+                );
+                let data = json!({ "server": server, "query_ms": u64::try_from(took).unwrap_or(u64::MAX) });
+                match () {
+                    () if took > QUERY_MS_MAX => Finding::warn(format!("{told}; the limit is {QUERY_MS_MAX} ms"))
+                        .next("psql \"$DATABASE_URL\" -c 'SELECT pid, state, wait_event, query_start FROM pg_stat_activity'"),
+                    () if share > CONNECTIONS_SHARE_MAX => {
+                        Finding::warn(format!("{told}; more than four fifths")).next("DATABASE_POOL_SIZE=5")
+                    }
+                    () => Finding::ok(told),
+                }
+                .with(data)
+            }
+            Err(error) => Finding::fail(format!("the database does not answer: {error}"))
+                .next(format!("{SET_URL} innovation doctor")),
+        }
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share of some hundred connections")]
+fn share(used: i64, max: i64) -> f64 {
+    used as f64 / (max.max(1) as f64)
+}
+
+pub(super) fn writable(deps: &CheckDeps) -> Check {
+    asking(
+        deps,
+        "database-writable",
+        "The database takes writes",
+        Severity::Critical,
+        |_, database| async move {
+            match database.probe().await {
+            Ok(()) => Finding::ok("rows of the check's own were inserted, changed and removed again"),
+            Err(error) if error.kind == StorageErrorKind::Schema => {
+                Finding::fail(error.to_string()).next("innovation migrate status")
+            }
+            Err(error) => match database.server().await {
+                Ok(server) if server.is_in_recovery => {
+                    Finding::fail(format!("database {} is a standby, which takes no writes", server.database))
+                        .next(SET_URL)
+                }
+                Ok(server) if server.is_read_only => Finding::fail(format!(
+                    "database {} is switched to read-only (default_transaction_read_only)",
+                    server.database
+                ))
+                .next(format!(
+                    "psql \"$DATABASE_URL_NON_POOLING\" -c 'SET default_transaction_read_only = off' -c 'ALTER DATABASE \"{}\" SET default_transaction_read_only = off'",
+                    server.database
+                )),
+                Ok(_) => Finding::fail(format!("the database refuses a write: {error}"))
+                    .next("innovation migrate status"),
+                Err(error) => unanswered(&error),
+            },
+        }
+        },
+    )
+}
+
+pub(super) fn pooler(deps: &CheckDeps) -> Check {
+    asking(
+        deps,
+        "database-pooler",
+        "Migrations reach the server itself",
+        Severity::Major,
+        |deps, _| async move {
+            let (url, direct) = (&deps.config.database.url, &deps.config.database.direct_url);
+            let Some(address) = direct.as_ref().or(url.as_ref()) else { return without_database(&deps) };
+            let name = if direct.is_some() { "DATABASE_URL_NON_POOLING" } else { "DATABASE_URL" };
+            let Ok(address) = Address::parse(address) else {
+                return Finding::fail(format!("{name} is malformed")).next(SET_URL);
+            };
+            let fix = "DATABASE_URL_NON_POOLING=postgresql://user:password@server:5432/database";
+            let pooled = || {
+                Finding::fail(format!(
+                    "{name} leads through a pooler, which cannot hold the lock of migrations"
+                ))
+                .next(fix)
+            };
+            if address.is_pooled {
+                return pooled();
+            }
+            match shares_server_processes(&address.options).await {
+                Ok(true) => pooled(),
+                Ok(false) => Finding::ok(format!("{name} leads to the server itself")),
+                Err(error) => unanswered(&error),
+            }
+        },
+    )
+}
+
+pub(super) fn indexes(deps: &CheckDeps) -> Check {
+    asking(deps, "indexes", "All indexes are whole", Severity::Major, |_, database| async move {
+        let facts = match database.indexes().await {
+            Ok(facts) => facts,
+            Err(error) => return unanswered(&error),
+        };
+        let names =
+            |facts: &[IndexFact]| facts.iter().map(|fact| fact.name.clone()).collect::<Vec<_>>().join(", ");
+        let repair = |fact: &IndexFact| {
+            format!("psql \"$DATABASE_URL_NON_POOLING\" -c 'REINDEX INDEX CONCURRENTLY \"{}\"'", fact.name)
+        };
+        let repairs: Vec<String> = facts.invalid.iter().map(repair).collect();
+        let told = if facts.unused.is_empty() {
+            format!("all {} indexes are whole", facts.total)
+        } else {
+            format!(
+                "all {} indexes are whole; never read on a large table: {}",
+                facts.total,
+                names(&facts.unused)
+            )
+        };
+        match repairs.is_empty() {
+            true => Finding::ok(told),
+            false => Finding::fail(format!("invalid, so no query uses them: {}", names(&facts.invalid))),
+        }
+        .with(&facts)
+        .next_all(repairs)
+    })
+}
+
+pub(super) fn clock(deps: &CheckDeps) -> Check {
+    asking(
+        deps,
+        "clock",
+        "The clocks of service and database agree",
+        Severity::Major,
+        |_, database| async move {
+            if let Err(error) = database.probe().await
+                && database.clock_skew().is_none()
+            {
+                return unanswered(&error);
+            }
+            let Some(skew) = database.clock_skew() else {
+                return Finding::could_not_check("the database's clock was not read");
+            };
+            let told = format!(
+                "the database's clock is {} ms ahead of this one, within {} ms",
+                skew.ahead_ms, skew.uncertainty_ms
+            );
+            let data = json!({ "ahead_ms": skew.ahead_ms, "uncertainty_ms": skew.uncertainty_ms });
+            match skew.is_too_large() {
+                true => Finding::warn(told).next("timedatectl set-ntp true"),
+                false => Finding::ok(told),
+            }
+            .with(data)
+        },
+    )
+}

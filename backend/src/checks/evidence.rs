@@ -1,0 +1,138 @@
+//! Proofs that a deployment needs, and how old each may be.
+
+use chrono::TimeDelta;
+use pipeline::clock::Timestamp;
+use serde_json::json;
+use storage::control_plane::{Evidence, EvidenceLog};
+
+use super::{
+    check::{Check, Finding, Severity},
+    database::{asking, unanswered},
+    deps::CheckDeps,
+};
+
+/// A backup that a person has confirmed.
+pub(super) const BACKUP: &str = "backup";
+
+/// A report of `innovation smoke`.
+pub(super) const SMOKE: &str = "smoke";
+
+/// A rehearsed rollback.
+pub(super) const REHEARSAL: &str = "rehearsal";
+
+/// How old evidence may be, and how it is renewed.
+struct Rule {
+    kind: &'static str,
+    what: &'static str,
+    age_max: TimeDelta,
+    next: &'static str,
+}
+
+fn judge(rule: &Rule, newest: Option<&Evidence>, now: Timestamp) -> Finding {
+    let Some(evidence) = newest else {
+        return Finding::fail(format!("{} was never recorded", rule.what)).next(rule.next);
+    };
+    let age = now - evidence.at;
+    let told = format!("{} of {} ({} h ago)", rule.what, evidence.at.to_rfc3339(), age.num_hours());
+    let data = json!({ "id": evidence.id, "at": evidence.at, "passed": evidence.passed, "content": evidence.content });
+    match () {
+        () if !evidence.passed => Finding::fail(format!("{told} failed")).next(rule.next),
+        () if age > rule.age_max => {
+            Finding::fail(format!("{told} is older than {} h", rule.age_max.num_hours())).next(rule.next)
+        }
+        () => Finding::ok(told),
+    }
+    .with(data)
+}
+
+fn check(deps: &CheckDeps, id: &'static str, title: &'static str, rule: fn() -> Rule) -> Check {
+    asking(deps, id, title, Severity::Major, move |deps, database| async move {
+        let rule = rule();
+        match EvidenceLog::newest(database.as_ref(), rule.kind).await {
+            Ok(newest) => judge(&rule, newest.as_ref(), deps.clock.now()),
+            Err(error) => unanswered(&error),
+        }
+    })
+}
+
+pub(super) fn backup(deps: &CheckDeps) -> Check {
+    check(deps, "backup", "A backup was confirmed in the last 24 hours", || Rule {
+        kind: BACKUP,
+        what: "the confirmed backup",
+        age_max: TimeDelta::hours(24),
+        next: "innovation gate confirm-backup --reference 'where it is'",
+    })
+}
+
+pub(super) fn rehearsal(deps: &CheckDeps) -> Check {
+    check(deps, "rehearsal", "A rollback was rehearsed in the last 30 days", || Rule {
+        kind: REHEARSAL,
+        what: "the rehearsed rollback",
+        age_max: TimeDelta::days(30),
+        next: "innovation rehearse",
+    })
+}
+
+/// The golden path of staging, for the commit that is about to go to production.
+pub(super) fn staging(deps: &CheckDeps) -> Check {
+    const NEXT: &str = "innovation smoke https://STAGING --key-env OPERATOR_KEY --record";
+    asking(
+        deps,
+        "staging-report",
+        "The golden path ran in staging",
+        Severity::Major,
+        |deps, database| async move {
+            let newest = match EvidenceLog::newest(database.as_ref(), SMOKE).await {
+                Ok(newest) => newest,
+                Err(error) => return unanswered(&error),
+            };
+            let rule = Rule {
+                kind: SMOKE,
+                what: "the golden path of staging",
+                age_max: TimeDelta::hours(24),
+                next: NEXT,
+            };
+            let text = |name: &str| {
+                let content = newest.as_ref().map(|evidence| &evidence.content)?;
+                content.get(name)?.as_str().map(str::to_owned)
+            };
+            let (environment, commit) = (text("environment"), text("git_sha"));
+            let ours = deps.identity.git_sha.as_str();
+            if let Some(environment) = environment.filter(|name| name != "staging") {
+                return Finding::fail(format!("the newest report is of {environment}, not of staging"))
+                    .next(NEXT);
+            }
+            if let Some(theirs) =
+                commit.filter(|theirs| theirs != ours && theirs != "unknown" && ours != "unknown")
+            {
+                return Finding::fail(format!("the newest report is of commit {theirs}; this is {ours}"))
+                    .next(NEXT);
+            }
+            judge(&rule, newest.as_ref(), deps.clock.now())
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::check::Verdict;
+
+    #[test]
+    fn evidence_must_have_passed_and_be_fresh() {
+        let rule = Rule { kind: BACKUP, what: "it", age_max: TimeDelta::hours(24), next: "do it" };
+        let now: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
+        let of = |hours, passed| Evidence {
+            id: "1".to_owned(),
+            kind: BACKUP.to_owned(),
+            at: now - TimeDelta::hours(hours),
+            passed,
+            content: json!({}),
+        };
+        let verdict = |evidence: Option<&Evidence>| judge(&rule, evidence, now).verdict;
+        assert_eq!(verdict(None), Verdict::Fail);
+        assert_eq!(verdict(Some(&of(25, true))), Verdict::Fail);
+        assert_eq!(verdict(Some(&of(1, false))), Verdict::Fail);
+        assert_eq!(verdict(Some(&of(1, true))), Verdict::Ok);
+    }
+}

@@ -1,0 +1,3 @@
+//! The routes of operators.
+
+pub(super) mod keys;

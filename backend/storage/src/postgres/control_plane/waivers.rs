@@ -1,0 +1,62 @@
+//! Waivers of checks.
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+
+use crate::{
+    control_plane::{AuditRecord, Waiver, Waivers},
+    error::{StorageError, StorageErrorKind},
+    postgres::{
+        pool::{
+            connections::{PooledConn, bounded},
+            db_error::{Access, DbError},
+        },
+        store::PostgresStore,
+    },
+};
+
+/// $1 the waiver as JSON, $2 the audit record as JSON
+const ACCEPT: &str = r#"
+WITH accepted AS (
+  INSERT INTO "innovation"."Waiver"
+  SELECT * FROM jsonb_populate_record(NULL::"innovation"."Waiver", $1::jsonb)
+  ON CONFLICT ("checkId") DO UPDATE SET "reason" = EXCLUDED."reason", "actor" = EXCLUDED."actor",
+    "createdAt" = EXCLUDED."createdAt", "expiresAt" = EXCLUDED."expiresAt"
+  RETURNING 1
+)
+INSERT INTO "innovation"."AuditRecord"
+SELECT * FROM jsonb_populate_record(NULL::"innovation"."AuditRecord", $2::jsonb) WHERE EXISTS (SELECT FROM accepted)"#;
+
+const CURRENT: &str = r#"
+SELECT to_jsonb(w)::text AS "waiver" FROM "innovation"."Waiver" w WHERE "expiresAt" > now() ORDER BY "checkId" LIMIT 1000"#;
+
+#[async_trait]
+impl Waivers for PostgresStore {
+    async fn accept(&self, waiver: &Waiver, record: &AuditRecord) -> Result<(), StorageError> {
+        let (waiver, record) = (json(waiver)?, json(record)?);
+        bounded!(self.pool, Access::Write, |conn| accept(conn, waiver, record))
+    }
+
+    async fn current(&self) -> Result<Vec<Waiver>, StorageError> {
+        let texts = bounded!(self.pool, Access::Read, |conn| current(conn))?;
+        let parsed = texts.iter().map(|text| serde_json::from_str(text));
+        parsed
+            .collect::<Result<_, _>>()
+            .map_err(|error| StorageError::new(StorageErrorKind::Schema, error.to_string()))
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, StorageError> {
+    serde_json::to_string(value)
+        .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))
+}
+
+async fn accept(conn: &mut PooledConn<'_>, waiver: String, record: String) -> Result<(), DbError> {
+    conn.query(ACCEPT).bind(waiver).bind(record).execute(conn.connection()?).await?;
+    Ok(())
+}
+
+async fn current(conn: &mut PooledConn<'_>) -> Result<Vec<String>, DbError> {
+    let rows = conn.query(CURRENT).fetch_all(conn.connection()?).await?;
+    rows.iter().map(|row| Ok(row.try_get("waiver")?)).collect()
+}

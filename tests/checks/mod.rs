@@ -1,0 +1,71 @@
+//! The checks of an operator: each fails for real, and the command that it names repairs it.
+
+mod database;
+mod described;
+mod environment;
+mod gate;
+mod health;
+mod smoke;
+mod surroundings;
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{script, service::TestEnv};
+
+/// A report: the exit code, and the JSON of stdout.
+pub(crate) struct Report {
+    pub(crate) code: Option<i32>,
+    pub(crate) body: Value,
+}
+
+impl Report {
+    pub(crate) fn check(&self, id: &str) -> &Value {
+        let checks = self.body["checks"].as_array().unwrap();
+        checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("{id}: {}", self.body))
+    }
+
+    pub(crate) fn verdict(&self, id: &str) -> &str {
+        self.check(id)["verdict"].as_str().unwrap()
+    }
+
+    /// The ids with this verdict, without those that are waived.
+    pub(crate) fn ids(&self, verdict: &str) -> Vec<&str> {
+        let checks = self.body["checks"].as_array().unwrap();
+        let counted = checks.iter().filter(|check| check["verdict"] == verdict && check["waiver"].is_null());
+        counted.map(|check| check["id"].as_str().unwrap()).collect()
+    }
+}
+
+/// A shell with the environment of the service, and with its programs.
+pub(crate) fn shell(env: &TestEnv, more: &[(&str, &str)], line: &str) -> Command {
+    let service = env.command(more);
+    let mut command = script("/bin/sh".as_ref());
+    for (name, value) in service.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    if env.postgres.is_some() {
+        command.env("DATABASE_URL_NON_POOLING", env.database_url());
+    }
+    command.current_dir(env.folder.path()).args(["-c", line]);
+    command
+}
+
+/// `innovation … --json` with the environment of the service.
+pub(crate) fn report(env: &TestEnv, more: &[(&str, &str)], line: &str) -> Report {
+    let output = shell(env, more, &format!("innovation {line} --json")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let body = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}: {text:?} {}", String::from_utf8_lossy(&output.stderr)));
+    Report { code: output.status.code(), body }
+}
+
+/// Types the next command of a check.
+pub(crate) fn type_next(env: &TestEnv, more: &[(&str, &str)], check: &Value) {
+    let next = check["next"][0].as_str().unwrap_or_else(|| panic!("{check}"));
+    let output = shell(env, more, next).output().unwrap();
+    assert!(output.status.success(), "{next}: {}", String::from_utf8_lossy(&output.stderr));
+}
