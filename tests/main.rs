@@ -31,6 +31,7 @@ mod migrations;
 mod ocr;
 mod openapi;
 mod openrouter;
+mod ownership;
 mod pictures;
 mod queue;
 mod readers;

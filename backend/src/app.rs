@@ -32,7 +32,10 @@ use self::{
 };
 pub use self::{
     checks::check_deps,
-    commands::{audit, command_router, files_at, key_admin, reconciler, webhook_admin, webhook_dispatcher},
+    commands::{
+        audit, command_router, files_at, forget, key_admin, reconciler, status_sources, webhook_admin,
+        webhook_dispatcher,
+    },
     error::WiringError,
     rehearsal::{evidence_log, rehearsal},
 };

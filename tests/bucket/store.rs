@@ -26,6 +26,7 @@ use pipeline::{
 use storage::{
     Acceptance, Claim, End, Expiry, Lease, Listing, PageStart, StorageErrorKind, Store, WaitingRuns,
     contract::{Place, accepted, at, failure, holds, new_run, record},
+    control_plane::Principal,
     files::{DocumentSweep, FileStore, manifest::DocumentSummary},
     prelude::*,
 };
@@ -225,7 +226,7 @@ async fn the_newest_runs_are_listed_first_in_pages() {
         new.accepted_at = at(&format!("2026-11-21T1{n}:00:00Z"));
         store.accept(&new, None).await.unwrap();
     }
-    let listing = |start| Listing { status: None, brand_id: None, start, limit: 2 };
+    let listing = |start| Listing { status: None, brand_id: None, principal: None, start, limit: 2 };
     let page = store.list(&listing(PageStart::Offset(0))).await.unwrap();
     let names: Vec<&str> = page.runs.iter().map(|run| run.id.as_str()).collect();
     assert_eq!((names.as_slice(), page.has_next, page.total), (&["run-4", "run-3"][..], true, 5));
@@ -341,7 +342,7 @@ async fn a_late_worker_copies_no_document() {
     let later = storage::Fence { epoch: fence.epoch - 1, ..fence.clone() };
     assert!(!store.copy_document(&later, DOCUMENT.into()).await.unwrap(), "another claim");
     store.finish(&next, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
-    store.create_tombstone(&next.run).await.unwrap();
+    store.create_tombstone(&next.run, &Principal::environment()).await.unwrap();
     store.remove(&next.run).await.unwrap();
     assert!(!store.copy_document(&next, DOCUMENT.into()).await.unwrap(), "the run is deleted");
     let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));
@@ -361,7 +362,7 @@ async fn expired_runs_and_tombstones_are_removed() {
         }
     }
     let deleted = RunId::parse("deleted").unwrap();
-    store.create_tombstone(&deleted).await.unwrap();
+    store.create_tombstone(&deleted, &Principal::environment()).await.unwrap();
     store.remove(&deleted).await.unwrap();
     assert!(store.is_deleted(&deleted).await.unwrap());
     // The tombstone is of now, by this machine's clock.
@@ -393,6 +394,7 @@ async fn a_row_only_run_is_imported_whole() {
     other.import(&row).await.unwrap();
     let entered = one.load(&row.id).await.unwrap().unwrap();
     assert_eq!((entered.status, entered.stages.len()), (row.status, 1));
-    let listing = Listing { status: None, brand_id: None, start: PageStart::Offset(0), limit: 9 };
+    let listing =
+        Listing { status: None, brand_id: None, principal: None, start: PageStart::Offset(0), limit: 9 };
     assert_eq!(one.list(&listing).await.unwrap().runs.len(), 2);
 }

@@ -52,6 +52,7 @@ use storage::{
     StorageErrorKind, StoredIn, TombstoneOutcome, Tombstones, WaitReason,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
+    control_plane::Principal,
     files::FileStore,
     mode::Flags,
     router::{Database, ReadLimiter, ReplicaPresence, Router as StorageRouter, RouterConfig},
@@ -208,6 +209,7 @@ impl Service {
             model: None,
             readers,
         });
+        let audit = Audit::new(storage.clone(), None, clock.clone(), None, Duration::from_secs(60));
         let queue = Admission::new(
             storage.clone(),
             worker.clone(),
@@ -221,6 +223,7 @@ impl Service {
             queue,
             fetcher,
             brands.clone(),
+            audit.clone(),
             clock.clone(),
         ));
         let state = HttpState {
@@ -235,7 +238,7 @@ impl Service {
             failed_keys: FailedKeys::new(clock.clone()),
             key_admin: None,
             quotas: QuotaKeeper::new(None, storage.clone(), spend, clock.clone()),
-            audit: Audit::new(storage.clone(), None, clock.clone(), None, Duration::from_secs(60)),
+            audit,
             access: Arc::new(setup.access),
             limits: setup.limits,
         };
@@ -441,12 +444,12 @@ impl Control for FakeDatabase {
 
 #[async_trait]
 impl Tombstones for FakeDatabase {
-    async fn create_tombstone(&self, _: &RunId) -> Result<TombstoneOutcome, StorageError> {
+    async fn create_tombstone(&self, _: &RunId, _: &Principal) -> Result<TombstoneOutcome, StorageError> {
         self.answer().await.map(|()| TombstoneOutcome::Done { had_run: false })
     }
 
-    async fn is_deleted(&self, _: &RunId) -> Result<bool, StorageError> {
-        self.answer().await.map(|()| false)
+    async fn deleted_owner(&self, _: &RunId) -> Result<Option<Principal>, StorageError> {
+        self.answer().await.map(|()| None)
     }
 
     async fn remove(&self, _: &RunId) -> Result<(), StorageError> {

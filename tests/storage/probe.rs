@@ -193,7 +193,13 @@ async fn an_unknown_status_word_hides_no_other_run() {
     query(&url, r#"ALTER TYPE "RunStatus" ADD VALUE 'ARCHIVED'"#).await;
     query(&url, r#"UPDATE "PipelineRun" SET "status" = 'ARCHIVED' WHERE "id" = 'r1'"#).await;
     let page = store
-        .list(&Listing { status: None, brand_id: None, start: PageStart::Offset(0), limit: 2 })
+        .list(&Listing {
+            status: None,
+            brand_id: None,
+            principal: None,
+            start: PageStart::Offset(0),
+            limit: 2,
+        })
         .await
         .unwrap();
     let listed: Vec<&str> = page.runs.iter().map(|run| run.id.as_str()).collect();

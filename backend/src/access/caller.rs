@@ -49,10 +49,4 @@ impl Caller {
     pub fn may(&self, permission: Permission) -> bool {
         self.role.may(permission) && (self.scopes.is_empty() || self.scopes.contains(&permission))
     }
-
-    /// Whether the caller sees the runs of this principal.
-    #[must_use]
-    pub fn sees(&self, owner: &Principal) -> bool {
-        self.role.sees_all() || *owner == self.principal
-    }
 }

@@ -11,6 +11,7 @@ mod key_table;
 mod key_view;
 mod new_key;
 mod quotas;
+mod scope;
 mod spend;
 
 pub use self::{
@@ -24,6 +25,7 @@ pub use self::{
     key_view::KeyView,
     new_key::{KeyOrder, NewSecret, RotationOrder},
     quotas::{Admission, QuotaExceeded, QuotaKeeper},
+    scope::{NotInScope, Scope},
     spend::SpendMeter,
 };
 pub use storage::control_plane::KeyDigest;

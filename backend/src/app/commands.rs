@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use pipeline::clock::Clock;
 use storage::{
     Outbox,
+    control_plane::UserRuns,
     files::FileStore,
     mode::Flags,
     postgres::PostgresStore,
@@ -15,13 +16,16 @@ use tokio::sync::Notify;
 
 use super::{
     error::WiringError,
-    storage::{database, wire_storage},
+    storage::{Stores, database, wire_storage},
     work::dispatcher,
 };
 use crate::{
     access::KeyAdmin,
     audit::Audit,
     config::Config,
+    forget::Forget,
+    health::FileStorage,
+    status::StatusSources,
     webhooks::{WebhookDispatcher, admin::WebhookAdmin},
 };
 use foundation::clock::SystemClock;
@@ -80,6 +84,31 @@ pub fn key_admin(config: &Config) -> Result<Option<KeyAdmin>, WiringError> {
 pub fn audit(config: &Config) -> Result<Audit, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     Ok(wire_storage(config, &clock)?.audit)
+}
+
+/// Wires the parts that forget a user, for a command.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn forget(config: &Config) -> Result<Forget, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let Stores { router, postgres, audit, .. } = wire_storage(config, &clock)?;
+    let database = postgres.map(|store| store as Arc<dyn UserRuns>);
+    Ok(Forget { router, database, audit, clock })
+}
+
+/// Wires the sources of the service's state, for a command.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn status_sources(config: &Config) -> Result<StatusSources, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let stores = wire_storage(config, &clock)?;
+    let (registry, queue_stats) = (stores.registry(), stores.queue_stats());
+    let file_storage = FileStorage::of_config(config);
+    Ok(StatusSources { router: stores.router, registry, queue_stats, file_storage, clock })
 }
 
 /// Wires the part that sends webhooks, for a command. None if webhooks are off.

@@ -37,6 +37,7 @@ pub(super) fn wire_http(
         queue,
         work.fetcher.clone(),
         work.brands.clone(),
+        stores.audit.clone(),
         clock.clone(),
     ));
     let notifier = stores.postgres.clone().map(|store| store as Arc<dyn ChangeNotifier>);

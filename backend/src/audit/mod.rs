@@ -5,6 +5,7 @@
 //! record along instead; [`Audit::describe`] makes it.
 
 mod actor;
+mod entry;
 mod list;
 
 use std::{sync::Arc, time::Duration};
@@ -20,6 +21,7 @@ use tokio::{sync::Notify, time::timeout};
 
 pub use self::{
     actor::Actor,
+    entry::AuditEntry,
     list::{AuditPage, parse_cursor},
 };
 

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Errors and progress go to stderr, results to stdout.
 
+pub mod audit;
 pub mod audit_security;
 pub mod brands;
 pub mod checks;
@@ -10,6 +11,7 @@ pub mod eval;
 mod exit;
 pub mod export;
 pub mod extract;
+pub mod forget;
 pub mod gate;
 pub mod healthcheck;
 pub mod keys;
@@ -23,8 +25,10 @@ pub mod rehearse;
 pub mod retry;
 pub mod run;
 mod run_id;
+pub mod runs;
 pub mod serve;
 pub mod smoke;
+pub mod status;
 #[cfg(feature = "testing")]
 mod try_sandbox;
 pub mod webhooks;
@@ -87,7 +91,7 @@ enum Command {
     Gate(gate::Args),
     /// Say whether this may be deployed here now
     Preflight(preflight::Args),
-    /// Look for what a stranger could use
+    /// Show who changed what, or look for what a stranger could use
     #[command(subcommand)]
     Audit(Audit),
     /// Check, compare and describe the environment's variables
@@ -96,12 +100,20 @@ enum Command {
     Smoke(smoke::Args),
     /// Make, list, rotate and revoke keys of the API
     Keys(keys::Args),
+    /// Show the state of the service, or of one run
+    Status(status::Args),
+    /// List runs, the newest first
+    Runs(runs::Args),
+    /// Delete all runs of a user for good; shows them first
+    Forget(forget::Args),
     /// Check whether a service is alive; exit code 1 if it is not, 3 if it does not answer
     Healthcheck(healthcheck::Args),
 }
 
 #[derive(Debug, Subcommand)]
 enum Audit {
+    /// Show who changed what, the newest first; exit code 3 if a part of the audit could not be read
+    Log(audit::LogArgs),
     /// Rights on the control plane, old keys, weak secrets, plain connections, public routes
     Security(audit_security::Args),
 }
@@ -169,12 +181,16 @@ pub fn main() -> ExitCode {
             Command::Openapi => openapi::run(),
             Command::Webhooks(args) => webhooks::run(args, &config).await,
             Command::Keys(args) => keys::run(args, &config).await,
+            Command::Status(args) => status::run(args, &config).await,
+            Command::Runs(args) => runs::run(args, &config).await,
+            Command::Forget(args) => forget::run(args, &config).await,
+            Command::Audit(Audit::Log(args)) => audit::run(args, &config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
             // They have run.
             Command::Doctor(_)
             | Command::Gate(_)
             | Command::Preflight(_)
-            | Command::Audit(_)
+            | Command::Audit(Audit::Security(_))
             | Command::Env(_)
             | Command::Smoke(_) => ExitCode::SUCCESS,
         }
@@ -188,7 +204,7 @@ fn run_checks(command: Command) -> Result<ExitCode, Command> {
         Command::Doctor(_)
             | Command::Gate(_)
             | Command::Preflight(_)
-            | Command::Audit(_)
+            | Command::Audit(Audit::Security(_))
             | Command::Env(_)
             | Command::Smoke(_)
     );

@@ -12,13 +12,19 @@ use serde::{
     de::{IntoDeserializer, value::Error as WordError},
 };
 use serde_json::json;
-use storage::{Listing, PageStart, RunSummary, StorageError, prelude::*, router::Router};
+use storage::{
+    Listing, PageStart, RunSummary, StorageError, control_plane::AuditRecord, prelude::*, router::Router,
+};
 
 use super::{
     exit::{EXIT_COULD_NOT_CHECK, EXIT_WARNINGS},
     output::{fail, put, put_json, say},
 };
-use crate::{app, config::Config};
+use crate::{
+    app,
+    audit::{Actor, Audit},
+    config::Config,
+};
 
 /// Runs of one page of the list.
 const PAGE: usize = 200;
@@ -68,9 +74,9 @@ fn parse_code(word: &str) -> Result<FailureCode, String> {
 
 /// Shows the failed runs, and retries them with `--yes`.
 pub async fn run(args: Args, config: &Config) -> ExitCode {
-    let router = match app::command_router(config) {
-        Ok(router) => router,
-        Err(error) => return fail(&error),
+    let (router, audit) = match (app::command_router(config), app::audit(config)) {
+        (Ok(router), Ok(audit)) => (router, audit),
+        (Err(error), _) | (_, Err(error)) => return fail(&error),
     };
     let selected = match select(&args, &router).await {
         Ok(selected) => selected,
@@ -81,7 +87,7 @@ pub async fn run(args: Args, config: &Config) -> ExitCode {
     };
     let mut count = Count { selected: selected.len(), ..Count::default() };
     for (run, failure) in &selected {
-        let outcome = retry(&args, &router, run, failure, &mut count).await;
+        let outcome = retry(&args, &router, &audit, run, failure, &mut count).await;
         let (id, code) = (&run.id, failure.code.as_str());
         if args.json {
             put_json(&json!({
@@ -121,6 +127,7 @@ fn tell(args: &Args, count: &Count) {
 async fn retry(
     args: &Args,
     router: &Router,
+    audit: &Audit,
     run: &RunSummary,
     failure: &RunFailure,
     count: &mut Count,
@@ -137,6 +144,13 @@ async fn retry(
         Ok(Some(generation)) => {
             count.retried += 1;
             tracing::info!(event = "run_retried", run_id = %run.id, generation, audit = "run_retried", "[{}] is retried", run.id);
+            let record = AuditRecord {
+                old: Some(json!({ "status": run.status })),
+                new: Some(json!({ "status": RunStatus::Processing, "generation": generation })),
+                ..audit.describe(&Actor::command(), "run.retry", run.id.as_str())
+            };
+            // The run is retried. If no store takes the record, the log has it.
+            let _ = audit.record(record).await;
             ("retried", None)
         }
         Ok(None) => {
@@ -156,7 +170,8 @@ async fn select(args: &Args, router: &Router) -> Result<Vec<(RunSummary, RunFail
     let mut selected: Vec<(RunSummary, RunFailure)> = Vec::new();
     let mut start = PageStart::Offset(0);
     loop {
-        let listing = Listing { status: Some(RunStatus::Failed), brand_id: None, start, limit: PAGE };
+        let listing =
+            Listing { status: Some(RunStatus::Failed), brand_id: None, principal: None, start, limit: PAGE };
         let page = router.list(&listing).await?;
         let last = page.runs.last().map(RunSummary::position);
         for run in page.runs {

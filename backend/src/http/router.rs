@@ -14,7 +14,7 @@ use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLay
 
 use super::{
     access_log,
-    admin::keys,
+    admin::{self, keys},
     auth, brands, cors, docs,
     error::{self, Problem},
     guards, health, metrics, openapi, origin,
@@ -64,6 +64,15 @@ fn key_routes() -> Routes {
         .post("/api/admin/keys/{key_id}/rotate", keys::rotate, keys::describe_rotate())
 }
 
+/// What operators read.
+fn operations() -> Routes {
+    Routes::requiring(Permission::ReadOperations).get(
+        "/api/admin/audit",
+        admin::audit::list,
+        admin::audit::describe(),
+    )
+}
+
 fn public() -> Routes {
     Routes::public()
         .get("/brands", brands::list, brands::describe_list())
@@ -91,8 +100,8 @@ async fn docs_page() -> Result<Response, Problem> {
 }
 
 /// The routes that require a key.
-fn guarded() -> [Routes; 4] {
-    [submissions(), reads(), actions(), key_routes()]
+fn guarded() -> [Routes; 5] {
+    [submissions(), reads(), actions(), operations(), key_routes()]
 }
 
 /// All operations, for the documentation.

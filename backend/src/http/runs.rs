@@ -33,10 +33,11 @@ pub(super) use self::{
 };
 use super::{auth, body, cache_control::NO_STORE, codes, error::Problem, state::HttpState};
 use crate::{
-    access::Caller,
-    runs::{Retried, Submission},
+    access::{Caller, Scope},
+    audit::Actor,
+    runs::{By, Retried, Submission},
 };
-use storage::control_plane::Permission;
+use storage::control_plane::{Permission, Principal};
 
 /// Accepts a run: 202, and the same 202 for every repetition.
 pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> Response {
@@ -44,11 +45,11 @@ pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> 
 }
 
 async fn accept(state: HttpState, request: Request) -> Result<Response, Problem> {
-    let caller = request.extensions().get::<Caller>().cloned();
     let is_keyless = request.extensions().get::<auth::WithoutKey>().is_some();
+    let caller = request.extensions().get::<Caller>().cloned().ok_or_else(Problem::internal)?;
     let body = body::json(request, &state.limits).await?;
-    let submission = Submission { is_keyless, ..submission::parse(&body)? };
-    if submission.is_sample && !caller.as_ref().is_some_and(|caller| caller.may(Permission::Operate)) {
+    let submission = submission::parse(&body)?;
+    if submission.is_sample && !caller.may(Permission::Operate) {
         let roles = Permission::Operate.roles();
         return Err(Problem::new(
             codes::INSUFFICIENT_ROLE,
@@ -56,8 +57,9 @@ async fn accept(state: HttpState, request: Request) -> Result<Response, Problem>
         ));
     }
     let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
-    let admission = quota::admit(&state, caller.as_ref(), &run_id).await?;
-    let submission = Submission { run_id: Some(run_id), ..submission };
+    let admission = quota::admit(&state, Some(&caller), &run_id).await?;
+    let principal = if submission.is_sample { Principal::system() } else { caller.principal };
+    let submission = Submission { run_id: Some(run_id), principal, is_keyless, ..submission };
     let runs = state.runs.clone();
     let submitted = run_to_completion(async move {
         let submitted = runs.submit(submission).await;
@@ -73,27 +75,30 @@ async fn accept(state: HttpState, request: Request) -> Result<Response, Problem>
 /// How far a run is.
 pub(super) async fn status(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let view = state.runs.view(&parse(run_id)?).await?;
+    let view = state.runs.view(&parse(run_id)?, &Scope::from(&caller)).await?;
     Ok((NO_STORE, Json(view::status(&view, state.health.file_storage().durability()))).into_response())
 }
 
 /// Everything about a run.
 pub(super) async fn detail(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let view = state.runs.view_with_document(&parse(run_id)?).await?;
+    let view = state.runs.view_with_document(&parse(run_id)?, &Scope::from(&caller)).await?;
     Ok((NO_STORE, Json(view::detail(&view, state.health.file_storage().durability()))).into_response())
 }
 
 /// A page of the list, newest first.
 pub(super) async fn list(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let asked = list::parse(query.as_deref().unwrap_or_default())?;
+    let asked = list::parse(query.as_deref().unwrap_or_default(), &Scope::from(&caller))?;
     let listed = state.runs.list(&asked.listing).await.map_err(|error| {
         tracing::warn!(event = "run_list_failed", %error, "runs could not be listed");
         Problem::storage_unavailable("the list of runs cannot be read now; try again")
@@ -104,11 +109,12 @@ pub(super) async fn list(
 /// A run's report, as Markdown or as a page.
 pub(super) async fn report(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let answer = async {
-        let view = state.runs.view_with_document(&parse(run_id)?).await?;
+        let view = state.runs.view_with_document(&parse(run_id)?, &Scope::from(&caller)).await?;
         report::answer(view, &headers).await
     };
     let mut response = answer.await.unwrap_or_else(Problem::into_response);
@@ -121,13 +127,14 @@ pub(super) async fn report(
 pub(super) async fn retry(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
     let admission = quota::admit_again(&state, &caller, &run_id).await?;
-    let runs = state.runs.clone();
+    let (runs, by) = (state.runs.clone(), By { scope: Scope::from(&caller), actor });
     let retried = run_to_completion(async move {
-        let retried = runs.retry(&run_id).await;
+        let retried = runs.retry(&run_id, &by).await;
         quota::note(admission, retried.is_ok());
         retried
     })
@@ -141,11 +148,14 @@ pub(super) async fn retry(
 /// Cancels a run: 200, also for a cancelled one.
 pub(super) async fn cancel(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
+    let by = By { scope: Scope::from(&caller), actor };
     let (runs, id) = (state.runs.clone(), run_id.clone());
-    run_to_completion(async move { runs.cancel(&id).await }).await??;
+    run_to_completion(async move { runs.cancel(&id, &by).await }).await??;
     let run_status = RunStatus::Cancelled;
     let status_url = status_url(&run_id);
     let body = Cancelled { run_id, status: run_status.into(), run_status, status_url };
@@ -155,11 +165,13 @@ pub(super) async fn cancel(
 /// Deletes a run: 204, also for a deleted one.
 pub(super) async fn delete(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
+    Extension(actor): Extension<Actor>,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
-    let runs = state.runs.clone();
-    run_to_completion(async move { runs.delete(&run_id).await }).await??;
+    let (runs, by) = (state.runs.clone(), By { scope: Scope::from(&caller), actor });
+    run_to_completion(async move { runs.delete(&run_id, &by).await }).await??;
     Ok((StatusCode::NO_CONTENT, NO_STORE).into_response())
 }
 

@@ -5,9 +5,21 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
+use serde_json::{Value, json};
+
 use super::{query::QueryError, service::Runs};
+use crate::{access::Scope, audit::Actor};
 use foundation::failpoints;
-use storage::{RunRecord, StorageError, StorageErrorKind, TombstoneOutcome, prelude::*};
+use storage::{
+    RunRecord, StorageError, StorageErrorKind, TombstoneOutcome, control_plane::AuditRecord, prelude::*,
+};
+
+/// Who changes a run, and which runs they may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    pub scope: Scope,
+    pub actor: Actor,
+}
 
 /// A run that continues after a retry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +59,10 @@ impl Runs {
     /// [`ControlError::Running`] or [`ControlError::Complete`] if the run cannot be retried.
     /// [`ControlError::NeverAccepted`] if nobody submitted it. [`ControlError::Query`] if the run is unknown
     /// or deleted, or if storage fails.
-    pub async fn retry(&self, run_id: &RunId) -> Result<Retried, ControlError> {
+    pub async fn retry(&self, run_id: &RunId, by: &By) -> Result<Retried, ControlError> {
         // Read the run before the lock, so that a caller refers to this failure, even if another call was
         // faster.
-        let seen = self.snapshot(run_id).await?;
+        let seen = self.find(run_id, &by.scope).await?;
         check_retryable(&seen)?;
         let lock = self.run_lock(run_id);
         let _guard = lock.lock().await;
@@ -66,11 +78,13 @@ impl Runs {
                 self.router.changes().publish(run_id);
                 failpoints::hit("retried");
                 tracing::info!(event = "run_retried", run_id = %run_id, generation, audit = "run_retried", "[{run_id}] is retried");
+                let new = json!({ "status": RunStatus::Processing, "generation": generation });
+                self.leave_record(by, "run.retry", run_id, seen.status, new).await;
                 self.worker.wake();
                 generation
             }
             None => {
-                let now = self.snapshot(run_id).await?;
+                let now = self.find(run_id, &by.scope).await?;
                 if now.generation <= seen.generation {
                     // Another call ended the run differently meanwhile, or is about to delete it.
                     check_retryable(&now)?;
@@ -93,10 +107,10 @@ impl Runs {
     /// [`ControlError::Complete`] or [`ControlError::Failed`] if the run has ended. [`ControlError::Running`]
     /// if a retry came in between. [`ControlError::Query`] if the run is unknown or deleted, or if storage
     /// fails.
-    pub async fn cancel(&self, run_id: &RunId) -> Result<(), ControlError> {
+    pub async fn cancel(&self, run_id: &RunId, by: &By) -> Result<(), ControlError> {
         let lock = self.run_lock(run_id);
         let _guard = lock.lock().await;
-        let seen = self.snapshot(run_id).await?;
+        let seen = self.find(run_id, &by.scope).await?;
         if seen.status == RunStatus::Processing {
             let stage = Stage::ALL.into_iter().find(|stage| !seen.stages.contains_key(stage));
             let failure = RunFailure::cancelled(stage);
@@ -105,10 +119,12 @@ impl Runs {
                 failpoints::hit("cancelled");
                 self.worker.stop(run_id);
                 tracing::info!(event = "run_cancelled", run_id = %run_id, audit = "run_cancelled", "[{run_id}] is cancelled");
+                let new = json!({ "status": RunStatus::Cancelled });
+                self.leave_record(by, "run.cancel", run_id, seen.status, new).await;
                 return Ok(());
             }
         }
-        match self.snapshot(run_id).await?.status {
+        match self.find(run_id, &by.scope).await?.status {
             RunStatus::Cancelled => Ok(()),
             RunStatus::Completed => Err(ControlError::Complete(run_id.clone())),
             RunStatus::Failed => Err(ControlError::Failed(run_id.clone())),
@@ -124,21 +140,24 @@ impl Runs {
     ///
     /// [`ControlError::Running`] if the run has not ended. [`ControlError::Query`] if the run is unknown, or
     /// if storage fails.
-    pub async fn delete(&self, run_id: &RunId) -> Result<(), ControlError> {
+    pub async fn delete(&self, run_id: &RunId, by: &By) -> Result<(), ControlError> {
         let lock = self.run_lock(run_id);
         let _guard = lock.lock().await;
-        match self.snapshot(run_id).await {
+        match self.find(run_id, &by.scope).await {
             Ok(seen) if seen.status == RunStatus::Processing => {
                 return Err(ControlError::Running(run_id.clone()));
             }
-            Ok(_) => {
-                if self.router.create_tombstone(run_id).await? == TombstoneOutcome::Running {
+            Ok(seen) => {
+                let created = self.router.create_tombstone(run_id, &seen.principal).await?;
+                if created == TombstoneOutcome::Running {
                     return Err(ControlError::Running(run_id.clone()));
                 }
                 failpoints::hit("buried");
+                // The tombstone decides. What is left is removed in any case.
+                self.leave_record(by, "run.delete", run_id, seen.status, json!({ "deleted": true })).await;
             }
-            Err(ControlError::Query(QueryError::Deleted(_))) => {}
-            Err(error) => return Err(error),
+            Err(QueryError::Deleted(_)) => {}
+            Err(error) => return Err(error.into()),
         }
         self.router.remove(run_id).await?;
         self.router.changes().publish(run_id);
@@ -147,11 +166,14 @@ impl Runs {
         Ok(())
     }
 
-    async fn snapshot(&self, run_id: &RunId) -> Result<RunRecord, ControlError> {
-        match self.router.load(run_id).await {
-            Ok(Some(snapshot)) => Ok(snapshot),
-            missing => Err(self.why_missing(run_id, missing.err()).await.into()),
-        }
+    /// Leaves the record of a change in the audit. The change stands, also if no store takes the record: then the log has it.
+    async fn leave_record(&self, by: &By, action: &str, run_id: &RunId, old: RunStatus, new: Value) {
+        let record = AuditRecord {
+            old: Some(json!({ "status": old })),
+            new: Some(new),
+            ..self.audit.describe(&by.actor, action, run_id.as_str())
+        };
+        let _ = self.audit.record(record).await;
     }
 }
 

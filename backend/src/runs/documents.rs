@@ -13,7 +13,10 @@ use super::{
     query::{QueryError, RunView},
     service::Runs,
 };
-use crate::documents::pictures::{Picture, PictureError, PictureKey};
+use crate::{
+    access::Scope,
+    documents::pictures::{Picture, PictureError, PictureKey},
+};
 use storage::{StorageError, files::KeptDocument};
 
 /// Why there is no document, or no picture of a page.
@@ -54,8 +57,8 @@ impl Runs {
     /// # Errors
     ///
     /// As [`Runs::view`].
-    pub async fn view_with_document(&self, run_id: &RunId) -> Result<RunView, QueryError> {
-        let mut view = self.view(run_id).await?;
+    pub async fn view_with_document(&self, run_id: &RunId, scope: &Scope) -> Result<RunView, QueryError> {
+        let mut view = self.view(run_id, scope).await?;
         if view.finished_at.is_some() {
             // A place that cannot say whether it has the document shows none.
             let kept = self.router.files().kept_document(run_id).await.ok().flatten();
@@ -69,8 +72,12 @@ impl Runs {
     /// # Errors
     ///
     /// [`DocumentQueryError::NotKept`] if it is not kept here. [`DocumentQueryError::Query`] as [`Runs::view`].
-    pub async fn kept_document(&self, run_id: &RunId) -> Result<(RunView, KeptDocument), DocumentQueryError> {
-        let view = self.view(run_id).await?;
+    pub async fn kept_document(
+        &self,
+        run_id: &RunId,
+        scope: &Scope,
+    ) -> Result<(RunView, KeptDocument), DocumentQueryError> {
+        let view = self.view(run_id, scope).await?;
         Ok((view, self.document_here(run_id).await?))
     }
 

@@ -12,7 +12,7 @@ mod watch;
 pub mod admission;
 
 pub use self::{
-    control::{ControlError, Retried},
+    control::{By, ControlError, Retried},
     documents::{DocumentQueryError, SentDocument, picture_tag, quote_of},
     events::{EventId, EventKind, Progress, RunEvent, StageProgress},
     query::{ListedRun, QueryError, RunList, RunView, StageStatus, StageView},

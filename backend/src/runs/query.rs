@@ -12,9 +12,10 @@ use pipeline::{
 use serde_json::{Map, Value};
 
 use super::service::Runs;
+use crate::access::Scope;
 use storage::{
-    End, Listing, RunPage, RunRecord, RunSummary, StorageError, StoredIn, Waiting, mode::Mode, prelude::*,
-    router::FileRefusal,
+    End, Listing, RunPage, RunRecord, RunSummary, StorageError, StoredIn, Waiting, control_plane::Principal,
+    mode::Mode, prelude::*, router::FileRefusal,
 };
 
 /// Why a run cannot be shown.
@@ -36,6 +37,7 @@ pub enum QueryError {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunView {
     pub run_id: RunId,
+    pub principal: Principal,
     pub status: RunStatus,
     /// The current stage, or the next one.
     pub current_stage: Option<Stage>,
@@ -109,10 +111,15 @@ impl Runs {
     /// [`QueryError::NotFound`] or [`QueryError::Deleted`] if there is no such run.
     /// [`QueryError::Unavailable`] if a store that may hold it fails. [`QueryError::NotAlone`] if another
     /// replica may hold it.
-    pub async fn view(&self, run_id: &RunId) -> Result<RunView, QueryError> {
-        let unstored = self.worker.unstored_failure(run_id);
-        match (self.router.load(run_id).await, unstored) {
-            (Ok(Some(mut snapshot)), unstored) => {
+    pub async fn view(&self, run_id: &RunId, scope: &Scope) -> Result<RunView, QueryError> {
+        // Only the process that works on the run has it, and knows the owner.
+        let is_seen = || {
+            let active = self.router.active_request(run_id);
+            active.map_or(*scope == Scope::All, |active| scope.admits(&active.request.principal))
+        };
+        let unstored = self.worker.unstored_failure(run_id).filter(|_| is_seen());
+        match (self.find(run_id, scope).await, unstored) {
+            (Ok(mut snapshot), unstored) => {
                 // The run has failed, and no store holds the failure yet.
                 if snapshot.status == RunStatus::Processing
                     && let Some(failure) = unstored
@@ -123,23 +130,11 @@ impl Runs {
                 Ok(self.view_of(snapshot))
             }
             (_, Some(failure)) => Ok(self.view_of(RunRecord::of_failure(run_id.clone(), failure))),
-            (missing, None) => Err(self.why_missing(run_id, missing.err()).await),
+            (Err(error), None) => Err(error),
         }
     }
 
-    /// Finds out why a run is missing: deleted, never there, or not readable.
-    pub(super) async fn why_missing(&self, run_id: &RunId, error: Option<StorageError>) -> QueryError {
-        match (self.router.is_deleted(run_id).await, error) {
-            (Ok(true), _) => QueryError::Deleted(run_id.clone()),
-            (Ok(false), None) => match self.router.unseen_runs() {
-                Some(refusal) => QueryError::NotAlone(run_id.clone(), refusal),
-                None => QueryError::NotFound(run_id.clone()),
-            },
-            (_, Some(error)) | (Err(error), None) => QueryError::Unavailable(error),
-        }
-    }
-
-    /// Reads a page of the list, newest first.
+    /// Reads a page of the list, newest first. Its filter holds what [`Scope::narrowed`] says.
     ///
     /// # Errors
     ///
@@ -218,6 +213,7 @@ impl Runs {
         }
         RunView {
             run_id: snapshot.id,
+            principal: snapshot.principal,
             status: snapshot.status,
             current_stage,
             stages,

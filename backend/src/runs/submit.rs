@@ -15,8 +15,8 @@ use crate::{
 };
 use foundation::failpoints;
 use storage::{
-    Acceptance, RunRequest, RunSubmission, StorageError, StorageErrorKind, frontend_rows::company_name,
-    prelude::*, router::FileRefusal,
+    Acceptance, RunRequest, RunSubmission, StorageError, StorageErrorKind, control_plane::Principal,
+    frontend_rows::company_name, prelude::*, router::FileRefusal,
 };
 
 /// A client's request for a run.
@@ -29,6 +29,8 @@ pub struct Submission {
     pub user_id: Option<String>,
     /// The run is a golden path: the built-in sample, by the extractive analyst. The caller may operate the service.
     pub is_sample: bool,
+    /// The owner of the run: the principal of the caller's key.
+    pub principal: Principal,
     /// The request came without a key. It may only name a row that waits for this very document.
     pub is_keyless: bool,
 }
@@ -96,6 +98,7 @@ impl Runs {
             .map_err(|error| {
                 SubmitError::Unavailable(StorageError::new(StorageErrorKind::Invalid, error.to_string()))
             })?;
+        let request = request.of_principal(submission.principal);
         let request = match profile {
             Some(profile) => request.of_company(company_name(&profile)),
             None => request,
@@ -107,14 +110,9 @@ impl Runs {
         let _guard = lock.lock().await;
         if self.worker.is_working_on(&run_id) {
             // This process has accepted the run already, so its answer is known.
-            let known = self.router.load(&run_id).await.ok().flatten();
-            return match known.and_then(|known| Some((known.status, known.request?.digest))) {
-                Some((_, digest)) if digest != new.request.digest => {
-                    Err(SubmitError::RequestMismatch(run_id))
-                }
-                Some((status, _)) => Ok(Submitted { run_id, status }),
-                None => Ok(Submitted { run_id, status: RunStatus::Processing }),
-            };
+            if let Some(accepted) = self.accepted_here(&new).await {
+                return accepted;
+            }
         }
         let slot = self.worker.reserve();
         if slot.is_none() && self.queue.is_full().await && !self.is_known(&run_id).await {
@@ -155,6 +153,23 @@ impl Runs {
                 }
             }
         }
+    }
+
+    /// The answer for a run that this process works on. None if it cannot know the run's request yet: then a store decides.
+    async fn accepted_here(&self, new: &RunSubmission) -> Option<Result<Submitted, SubmitError>> {
+        let run_id = new.id.clone();
+        let known = self.router.load(&run_id).await.ok().flatten();
+        let known = known.and_then(|known| Some((known.status, known.request?)));
+        let (status, request) = match known {
+            Some(known) => known,
+            None => (RunStatus::Processing, self.router.active_request(&run_id)?.request.clone()),
+        };
+        let is_same = request.is_same(&new.request);
+        Some(if is_same {
+            Ok(Submitted { run_id, status })
+        } else {
+            Err(SubmitError::RequestMismatch(run_id))
+        })
     }
 
     /// Admits a request without a key in two cases. Its run is a row with the same address that nobody has

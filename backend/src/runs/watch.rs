@@ -18,9 +18,8 @@ use pipeline::run::{RunId, RunStatus};
 use tokio::sync::{Notify, watch};
 
 use super::{events::Progress, query::QueryError, service::Runs};
-use storage::{
-    ChangeNotifier, RunChanges, RunRecord, StorageError, StorageErrorKind, prelude::*, router::Router,
-};
+use crate::access::Scope;
+use storage::{ChangeNotifier, RunChanges, RunRecord, StorageError, StorageErrorKind, router::Router};
 
 /// The state of a run when it was last read.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,10 +97,14 @@ impl RunWatchers {
     /// # Errors
     ///
     /// As [`Runs::view`].
-    pub async fn follow(self: &Arc<Self>, run: &RunId) -> Result<(Progress, RunWatch), QueryError> {
+    pub async fn follow(
+        self: &Arc<Self>,
+        run: &RunId,
+        scope: &Scope,
+    ) -> Result<(Progress, RunWatch), QueryError> {
         // Register before the read, so that any later change wakes the follower.
         let (followed, follower) = self.enter(run);
-        let progress = self.runs.progress(run).await?;
+        let progress = self.runs.progress(run, scope).await?;
         followed.seen.send_if_modified(|seen| {
             if *seen == Update::Nothing {
                 *seen = Update::Run(Arc::new(progress.clone()));
@@ -139,7 +142,8 @@ impl RunWatchers {
                     }
                 }
                 () = followed.woken.notified() => {
-                    let now = Update::of(self.runs.progress(run).await);
+                    // Each follower was admitted, and a run keeps its principal.
+                    let now = Update::of(self.runs.progress(run, &Scope::All).await);
                     followed.seen.send_if_modified(|seen| {
                         let is_new = *seen != now;
                         *seen = now;
@@ -237,15 +241,15 @@ impl RunWatchers {
 
 impl Runs {
     /// Reads how far a run is.
-    pub(super) async fn progress(&self, run_id: &RunId) -> Result<Progress, QueryError> {
-        match self.router.load(run_id).await {
-            Ok(Some(snapshot)) if self.is_up_to_date(&snapshot) => Ok(Progress::of(snapshot)),
-            Ok(Some(_)) => Err(QueryError::Unavailable(StorageError::new(
-                StorageErrorKind::Unavailable,
-                "the database is down, and another replica may have continued the run",
-            ))),
-            missing => Err(self.why_missing(run_id, missing.err()).await),
+    pub(super) async fn progress(&self, run_id: &RunId, scope: &Scope) -> Result<Progress, QueryError> {
+        let snapshot = self.find(run_id, scope).await?;
+        if self.is_up_to_date(&snapshot) {
+            return Ok(Progress::of(snapshot));
         }
+        Err(QueryError::Unavailable(StorageError::new(
+            StorageErrorKind::Unavailable,
+            "the database is down, and another replica may have continued the run",
+        )))
     }
 
     /// Whether a run that only the files hold may be shown. While the database is down, another replica may

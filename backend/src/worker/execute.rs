@@ -1,6 +1,6 @@
 //! Executes one run, from its document to its end.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use pipeline::{
     clock::Clock,
@@ -73,10 +73,7 @@ pub(super) async fn work(
     let Inner { router, deps, stopping, .. } = inner;
     let run_id = &fence.run;
     let start = match new {
-        Some(new) => {
-            router.register_active(fence, new.clone(), HashSet::new());
-            ResumePoint { new, stored: Vec::new(), lost_usd: 0.0, waiting: None }
-        }
+        Some(new) => ResumePoint { new, stored: Vec::new(), lost_usd: 0.0, waiting: None },
         None => match Box::pin(resume(inner, fence)).await {
             Some(start) => start,
             None => return,

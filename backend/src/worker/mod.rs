@@ -181,6 +181,10 @@ impl Worker {
             // A claim excludes active runs, so this should not happen. Two tasks would execute the same run.
             tracing::error!(event = "run_claimed_twice", run_id = %run, "run claimed twice by one process");
         }
+        if let Some(new) = &new {
+            // Before anybody asks for the run's owner.
+            self.inner.router.register_active(&fence, new.clone(), HashSet::new());
+        }
         let worker = self.clone();
         // At error level, so that a quiet log names the run in its lines too.
         let span = tracing::error_span!("run", run_id = %run);

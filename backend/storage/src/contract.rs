@@ -6,6 +6,7 @@
 
 mod commands;
 mod fixtures;
+mod principals;
 mod waits;
 
 use std::{collections::HashSet, time::Duration};
@@ -63,6 +64,7 @@ pub async fn holds(place: &dyn Place) {
     attempts_count_claims_that_ended_without_a_stage(place).await;
     waits::holds(place).await;
     commands::holds(place).await;
+    principals::holds(place).await;
     place.open().await.probe().await.unwrap();
 }
 

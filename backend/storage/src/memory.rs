@@ -17,6 +17,7 @@ use pipeline::{
 use tokio::time::Instant;
 
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
     ports::{
         lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle, WaitingRuns},
@@ -34,7 +35,7 @@ const ADOPTED_LEASE: std::time::Duration = std::time::Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     runs: Mutex<HashMap<RunId, Entry>>,
-    buried: Mutex<HashSet<RunId>>,
+    buried: Mutex<HashMap<RunId, Principal>>,
     outage: Mutex<Option<StorageError>>,
 }
 
@@ -76,7 +77,7 @@ impl MemoryStore {
         self.runs.lock()
     }
 
-    fn lock_buried(&self) -> MutexGuard<'_, HashSet<RunId>> {
+    fn lock_buried(&self) -> MutexGuard<'_, HashMap<RunId, Principal>> {
         self.buried.lock()
     }
 
@@ -156,11 +157,12 @@ fn fenced(fence: &Fence) -> StorageError {
 impl Lifecycle for MemoryStore {
     async fn accept(&self, run: &RunSubmission, lease: Option<&Lease>) -> Result<Acceptance, StorageError> {
         let mut runs = self.up()?;
-        if self.lock_buried().contains(&run.id) {
-            return Ok(Acceptance::Deleted);
+        if let Some(owner) = self.lock_buried().get(&run.id) {
+            let is_ours = *owner == run.request.principal;
+            return Ok(if is_ours { Acceptance::Deleted } else { Acceptance::RequestMismatch });
         }
         if let Some(entry) = runs.get(&run.id) {
-            let is_same = entry.new.request.digest == run.request.digest;
+            let is_same = entry.new.request.is_same(&run.request);
             return Ok(if is_same {
                 Acceptance::Existing(entry.status)
             } else {

@@ -5,13 +5,17 @@ use pipeline::run::RunStatus;
 use crate::{run::RunRecord, waiting::Waiting};
 
 /// Merges a run's row and files. The higher generation wins. Within one generation, an ended run wins, then
-/// the database. The stages are joined. If two records of a stage differ, the winner's is shown.
+/// the database. Only the row counts if they have different principals. The stages are joined. If two records of a stage differ, the winner's is shown.
 #[must_use]
 pub(super) fn merge(row: Option<RunRecord>, file: Option<RunRecord>) -> Option<RunRecord> {
     let (row, file) = match (row, file) {
         (Some(row), Some(file)) => (row, file),
         (one, other) => return one.or(other),
     };
+    if !belong_together(&row, &file) {
+        return Some(row);
+    }
+    let principal = row.principal.clone();
     let rank = |snapshot: &RunRecord| (snapshot.generation, snapshot.status != RunStatus::Processing);
     let (mut winner, other) = if rank(&file) > rank(&row) { (file, row) } else { (row, file) };
     winner.waiting = current_wait(&winner, &other).or_else(|| current_wait(&other, &winner));
@@ -27,9 +31,22 @@ pub(super) fn merge(row: Option<RunRecord>, file: Option<RunRecord>) -> Option<R
     winner.stored_in = winner.stored_in.and(other.stored_in);
     winner.is_leased |= other.is_leased;
     winner.request = winner.request.or(other.request);
+    if let Some(request) = &mut winner.request {
+        request.principal = principal.clone();
+    }
+    winner.principal = principal;
     winner.accepted_at = winner.accepted_at.or(other.accepted_at);
     winner.report = winner.report.or(other.report);
     Some(winner)
+}
+
+/// Whether a run's row and files have the same principal. Two may have used one id while the database was away; then
+/// nothing of the one is shown to the other. An older release that wrote the files has removed their principal.
+#[must_use]
+pub(super) fn belong_together(row: &RunRecord, file: &RunRecord) -> bool {
+    let digest = |side: &RunRecord| side.request.as_ref().map(|request| request.digest.clone());
+    let is_lost = file.principal.is_environment() && digest(row) == digest(file);
+    row.principal == file.principal || is_lost
 }
 
 /// The wait in one record, unless the other record shows that it is over. A retry and a stored stage end a wait.

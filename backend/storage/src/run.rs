@@ -11,7 +11,7 @@ use pipeline::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{frontend_rows, waiting::Waiting};
+use crate::{control_plane::Principal, frontend_rows, waiting::Waiting};
 
 /// The request of a run. The same run id with another request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct RunRequest {
     pub user_id: Option<String>,
     /// SHA-256 (hex) over the fields that make two requests the same work.
     pub digest: String,
+    /// Who owns the run. Absent for `environment`, as in manifests from before there were principals.
+    #[serde(default = "Principal::environment", skip_serializing_if = "Principal::is_environment")]
+    pub principal: Principal,
 }
 
 impl RunRequest {
@@ -45,7 +48,9 @@ impl RunRequest {
         user_id: Option<String>,
     ) -> Result<Self, RecordError> {
         let digest = sha256_canonical(&(&document_url, &brand_id))?;
-        Ok(Self { source, document_url: Some(document_url), brand_id, company_name: None, user_id, digest })
+        let principal = Principal::environment();
+        let document_url = Some(document_url);
+        Ok(Self { source, document_url, brand_id, company_name: None, user_id, digest, principal })
     }
 
     /// A request with the document's content. Requests with the same bytes and brand are the same work.
@@ -59,7 +64,21 @@ impl RunRequest {
         brand_id: BrandId,
     ) -> Result<Self, RecordError> {
         let digest = sha256_canonical(&(document_sha256, &brand_id))?;
-        Ok(Self { source, document_url: None, brand_id, company_name: None, user_id: None, digest })
+        let principal = Principal::environment();
+        let document_url = None;
+        Ok(Self { source, document_url, brand_id, company_name: None, user_id: None, digest, principal })
+    }
+
+    /// Sets the owner of the run.
+    #[must_use]
+    pub fn of_principal(self, principal: Principal) -> Self {
+        Self { principal, ..self }
+    }
+
+    /// Whether both ask for the same work, for the same owner. The id of one never opens the run of the other.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.principal == other.principal
     }
 
     /// Sets the frontend's name of the company.
@@ -95,6 +114,8 @@ pub struct RunRecord {
     pub id: RunId,
     /// None for a row that the frontend created and that `/run` has not accepted.
     pub request: Option<RunRequest>,
+    /// Who owns the run. A row without a request belongs to `environment` too.
+    pub principal: Principal,
     pub status: RunStatus,
     pub generation: i32,
     pub epoch: i32,
@@ -121,6 +142,7 @@ impl RunRecord {
         Self {
             id,
             request: None,
+            principal: Principal::environment(),
             status: End::Failed(&failure).status(),
             generation: 1,
             epoch: 0,

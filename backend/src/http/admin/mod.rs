@@ -1,3 +1,4 @@
-//! The routes of operators.
+//! The routes of operators, below `/api/admin`.
 
+pub(super) mod audit;
 pub(super) mod keys;

@@ -216,6 +216,8 @@ pub(super) struct Detail {
     #[serde(flatten)]
     pub(super) status: Status,
     pub(super) run_status: RunStatus,
+    /// Who owns the run: the principal of the key that submitted it.
+    pub(super) principal: String,
     /// Each retry raises it.
     pub(super) generation: i32,
     pub(super) document_name: Option<String>,
@@ -269,6 +271,8 @@ pub(super) struct Pagination {
 #[schemars(rename = "ListedRun")]
 pub(super) struct Listed {
     pub(super) run_id: RunId,
+    /// Who owns the run.
+    pub(super) principal: String,
     pub(super) status: RunStatus,
     /// None for a row that nobody submitted to `/run`. The same holds for the brand's name.
     pub(super) company_id: Option<BrandId>,

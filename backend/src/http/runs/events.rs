@@ -7,6 +7,7 @@
 use std::{convert::Infallible, fmt::Write as _, time::Duration};
 
 use axum::{
+    Extension,
     body::{Body, Bytes},
     extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
@@ -22,6 +23,7 @@ use super::{
     view,
 };
 use crate::{
+    access::{Caller, Scope},
     http::{
         cache_control::NO_STORE,
         codes,
@@ -56,6 +58,7 @@ const UNBUFFERED: (HeaderName, HeaderValue) =
 /// Follows a run: sends the events after the last one that the client has seen, and then each new one.
 pub(in crate::http) async fn follow(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -69,7 +72,7 @@ pub(in crate::http) async fn follow(
             "too many event streams are open (MAX_EVENT_STREAMS_PER_CLIENT); close one, or try again later";
         return Err(Problem::unavailable(codes::TOO_MANY_STREAMS, detail, RETRY_STREAMS));
     };
-    let (progress, follower) = match state.watchers.follow(&run_id).await {
+    let (progress, follower) = match state.watchers.follow(&run_id, &Scope::from(&caller)).await {
         Ok(followed) => followed,
         Err(QueryError::Unavailable(error)) => {
             tracing::warn!(event = "event_stream_query_failed", %error, "storage could not read a run for an event stream");

@@ -10,8 +10,11 @@ use pipeline::{
 
 use schemars::JsonSchema;
 
-use crate::http::error::{FieldProblem, Problem};
-use storage::{COUNTED_MAX, Listing, PageStart, Position};
+use crate::{
+    access::Scope,
+    http::error::{FieldProblem, Problem},
+};
+use storage::{COUNTED_MAX, Listing, PageStart, Position, control_plane::Principal};
 
 /// The parameters of `GET /api/pipeline`. An empty one counts as absent.
 #[derive(Debug, JsonSchema)]
@@ -30,6 +33,9 @@ pub(super) struct Query {
     status: Option<RunStatus>,
     /// A brand's id.
     company_id: Option<BrandId>,
+    /// Who owns the runs. A client sees only its own.
+    #[schemars(length(max = 64))]
+    principal: Option<String>,
 }
 
 const PAGE_SIZE: usize = 20;
@@ -49,7 +55,7 @@ pub(super) fn cursor(position: &Position) -> String {
 }
 
 /// Parses the query of `GET /api/pipeline`. It ignores unknown parameters, and an empty one counts as absent.
-pub(super) fn parse(query: &str) -> Result<Asked, Problem> {
+pub(super) fn parse(query: &str, scope: &Scope) -> Result<Asked, Problem> {
     let mut fields = Fields::read(query);
     let page_size = fields.number("page_size", PAGE_SIZE_MAX).unwrap_or(PAGE_SIZE);
     let after = fields.valid("after", "must be pagination.next of an earlier answer", position);
@@ -69,6 +75,12 @@ pub(super) fn parse(query: &str) -> Result<Asked, Problem> {
     let status = fields.valid("status", words, status);
     let what = "must be a brand's id: a to z, 0 to 9 and -; GET /brands lists them";
     let brand_id = fields.valid("company_id", what, |text| BrandId::parse(text).ok());
+    let what = "must be a principal: a to z, 0 to 9, - _ and .";
+    let principal = fields.valid("principal", what, |text| Principal::parse(text).ok());
+    let principal = scope.narrowed(principal).unwrap_or_else(|error| {
+        fields.problem("principal", error.to_string());
+        None
+    });
     if !fields.problems.is_empty() {
         return Err(Problem::fields(fields.problems));
     }
@@ -76,7 +88,7 @@ pub(super) fn parse(query: &str) -> Result<Asked, Problem> {
         Some(position) => (None, PageStart::After(position)),
         None => (Some(page), PageStart::Offset(offset)),
     };
-    Ok(Asked { page, listing: Listing { status, brand_id, start, limit: page_size } })
+    Ok(Asked { page, listing: Listing { status, brand_id, principal, start, limit: page_size } })
 }
 
 fn status(word: &str) -> Option<RunStatus> {
@@ -142,22 +154,23 @@ mod tests {
     use super::*;
 
     fn wrong(query: &str) -> Vec<&'static str> {
-        let problem = parse(query).unwrap_err();
+        let problem = parse(query, &Scope::All).unwrap_err();
         assert_eq!((problem.status.as_u16(), problem.code), (422, "invalid_fields"));
         problem.fields.iter().map(|field| field.field).collect()
     }
 
     #[test]
     fn without_a_word_it_is_the_first_twenty() {
-        let asked = parse("&utm=1&status=&page=").unwrap();
+        let asked = parse("&utm=1&status=&page=", &Scope::All).unwrap();
         assert_eq!(asked.page, Some(1));
-        let all = Listing { status: None, brand_id: None, start: PageStart::Offset(0), limit: 20 };
+        let all =
+            Listing { status: None, brand_id: None, principal: None, start: PageStart::Offset(0), limit: 20 };
         assert_eq!(asked.listing, all);
     }
 
     #[test]
     fn filters_and_pages_are_taken() {
-        let asked = parse("page=3&page_size=100&status=CANCELLED&company_id=decathlon").unwrap();
+        let asked = parse("page=3&page_size=100&status=CANCELLED&company_id=decathlon", &Scope::All).unwrap();
         assert_eq!((asked.page, asked.listing.start), (Some(3), PageStart::Offset(200)));
         assert_eq!((asked.listing.status, asked.listing.limit), (Some(RunStatus::Cancelled), 100));
         assert_eq!(asked.listing.brand_id.unwrap().as_str(), "decathlon");
@@ -165,7 +178,7 @@ mod tests {
             created_at: Timestamp::from_timestamp_millis(1_761_234_567_123).unwrap(),
             run: RunId::parse("run-1").unwrap(),
         };
-        let asked = parse(&format!("after={}", cursor(&position))).unwrap();
+        let asked = parse(&format!("after={}", cursor(&position)), &Scope::All).unwrap();
         assert_eq!((asked.page, asked.listing.start), (None, PageStart::After(position)));
     }
 

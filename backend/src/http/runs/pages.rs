@@ -1,6 +1,7 @@
 //! The document of a run, its pages as pictures, and its quotes on their pages.
 
 use axum::{
+    Extension,
     body::Body,
     extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -10,6 +11,7 @@ use pipeline::document::Format;
 
 use super::{document_headers, evidence_page, path::parse};
 use crate::{
+    access::{Caller, Scope},
     http::{cache_control::UNALTERED, codes, error::Problem, held_body::hold, state::HttpState},
     runs::{DocumentQueryError, picture_tag, quote_of},
 };
@@ -20,12 +22,13 @@ const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache, no-tra
 /// `GET /api/pipeline/{run_id}/pages/{page}`: a page as a PNG.
 pub(in crate::http) async fn page(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (run_id, page) = two(path)?;
     let run_id = parse(Ok(Path(run_id)))?;
-    let (_, kept) = state.runs.kept_document(&run_id).await?;
+    let (_, kept) = state.runs.kept_document(&run_id, &Scope::from(&caller)).await?;
     let page = page.parse::<u32>().ok().filter(|page| *page > 0);
     let page = page.ok_or_else(|| {
         Problem::new(codes::PAGE_NOT_FOUND, "pages have whole numbers from 1, as the report cites them")
@@ -46,11 +49,12 @@ pub(in crate::http) async fn page(
 /// `GET /api/pipeline/{run_id}/evidence/{label}`: a quote and its page, as a page for a browser.
 pub(in crate::http) async fn evidence(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Problem> {
     let (run_id, label) = two(path)?;
     let run_id = parse(Ok(Path(run_id)))?;
-    let view = state.runs.view(&run_id).await?;
+    let view = state.runs.view(&run_id, &Scope::from(&caller)).await?;
     let quote = quote_of(&view, &label).ok_or_else(|| {
         Problem::new(
             codes::EVIDENCE_NOT_FOUND,
@@ -86,11 +90,12 @@ pub(in crate::http) async fn evidence(
 /// `GET /api/pipeline/{run_id}/document`: the document that the run has read.
 pub(in crate::http) async fn document(
     State(state): State<HttpState>,
+    Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
-    let (view, kept) = state.runs.kept_document(&run_id).await?;
+    let (view, kept) = state.runs.kept_document(&run_id, &Scope::from(&caller)).await?;
     let tag = format!("\"{}\"", kept.sha256);
     if is_known(&headers, &tag) {
         return not_modified(&tag);

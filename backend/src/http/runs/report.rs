@@ -185,6 +185,7 @@ mod tests {
         RunView {
             kept_until: None,
             run_id: RunId::parse("r1").unwrap(),
+            principal: storage::control_plane::Principal::environment(),
             status: RunStatus::Completed,
             current_stage: None,
             stages: records.iter().map(stage).collect(),

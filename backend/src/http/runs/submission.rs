@@ -68,9 +68,15 @@ pub(super) fn parse(body: &Value) -> Result<Submission, Problem> {
     // The label of such runs in every list.
     let user_id = if is_sample { Some(Principal::SYSTEM.to_owned()) } else { user_id };
     match (document_url, brand_id) {
-        (Some(document_url), Some(brand_id)) if fields.problems.is_empty() => {
-            Ok(Submission { run_id, document_url, brand_id, user_id, is_sample, is_keyless: false })
-        }
+        (Some(document_url), Some(brand_id)) if fields.problems.is_empty() => Ok(Submission {
+            run_id,
+            document_url,
+            brand_id,
+            user_id,
+            principal: Principal::environment(),
+            is_sample,
+            is_keyless: false,
+        }),
         _ => Err(Problem::fields(fields.problems)),
     }
 }

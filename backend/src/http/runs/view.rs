@@ -52,6 +52,7 @@ pub(super) fn detail(run: &RunView, files: Durability) -> Detail {
     Detail {
         status: status(run, files),
         run_status: run.status,
+        principal: run.principal.to_string(),
         generation: run.generation,
         document_name: shown(run.document_name.as_deref()),
         duration_ms,
@@ -92,6 +93,7 @@ fn listed(one: &ListedRun) -> Listed {
     let run = &one.run;
     Listed {
         run_id: run.id.clone(),
+        principal: run.principal.to_string(),
         status: run.status,
         company_id: run.brand_id.clone(),
         brand_name: shown(one.brand_name.as_deref()),
@@ -185,6 +187,7 @@ mod tests {
         };
         RunView {
             run_id: RunId::parse("r1").unwrap(),
+            principal: storage::control_plane::Principal::environment(),
             status,
             current_stage: None,
             stages: vec![

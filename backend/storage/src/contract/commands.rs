@@ -12,6 +12,7 @@ use super::fixtures::{
     ACCEPTED_AT, FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records,
 };
 use crate::{
+    control_plane::Principal,
     error::StorageErrorKind,
     ports::{
         lifecycle::{Acceptance, Fence},
@@ -96,12 +97,18 @@ async fn a_deleted_run_never_comes_back(place: &dyn Place) {
     let store = place.open().await;
     let new = new_run("gone", "https://a/control");
     let running = accepted(&*store, &new, "one").await;
-    assert_eq!(store.create_tombstone(&new.id).await.unwrap(), TombstoneOutcome::Running);
+    assert_eq!(
+        store.create_tombstone(&new.id, &new.request.principal).await.unwrap(),
+        TombstoneOutcome::Running
+    );
     assert!(!store.is_deleted(&new.id).await.unwrap());
     store.store_stage(&running, &record(Stage::InputProcessing, "one")).await.unwrap();
     store.finish(&running, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(store.create_tombstone(&new.id).await.unwrap(), TombstoneOutcome::Done { had_run: true });
+        assert_eq!(
+            store.create_tombstone(&new.id, &new.request.principal).await.unwrap(),
+            TombstoneOutcome::Done { had_run: true }
+        );
         assert_eq!(store.load(&new.id).await.unwrap(), None);
         assert_eq!(store.accept(&new, None).await.unwrap(), Acceptance::Deleted);
         assert_eq!(store.retry(&new.id, 1).await.unwrap_or(None), None);
@@ -143,7 +150,8 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
             store.cancel(&fence.run, &why, at("2026-11-21T13:00:00Z")).await.unwrap();
         }
     }
-    let all = |start, limit| Listing { status: None, brand_id: Some(brand.clone()), start, limit };
+    let all =
+        |start, limit| Listing { status: None, brand_id: Some(brand.clone()), principal: None, start, limit };
     let ids = |page: &crate::ports::listing::RunPage| -> Vec<String> {
         page.runs.iter().map(|run| run.id.as_str().replace("list-", "")).collect()
     };
@@ -169,7 +177,7 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
     let cancelled = Listing { status: Some(RunStatus::Cancelled), ..all(PageStart::Offset(0), 9) };
     assert_eq!(ids(&store.list(&cancelled).await.unwrap()), ["5", "3", "1"]);
     let run = RunId::parse("list-6").unwrap();
-    store.create_tombstone(&run).await.unwrap();
+    store.create_tombstone(&run, &Principal::environment()).await.unwrap();
     assert_eq!(
         store.list(&all(PageStart::Offset(0), 9)).await.unwrap().total,
         6,

@@ -10,6 +10,7 @@ mod keys;
 mod principal;
 mod role;
 mod usage;
+mod user_runs;
 mod waivers;
 
 pub use self::{
@@ -23,5 +24,6 @@ pub use self::{
     principal::{Principal, PrincipalError},
     role::{Permission, Role, UnknownPermission, UnknownRole},
     usage::{Spending, Usage, UsageStore},
+    user_runs::{UserRun, UserRuns},
     waivers::{Waiver, Waivers},
 };

@@ -53,10 +53,15 @@ impl Principal {
         &self.0
     }
 
+    #[must_use]
+    pub fn is_environment(&self) -> bool {
+        self.0 == Self::ENVIRONMENT
+    }
+
     /// The stored form: None for `environment`, as in rows and manifests from before there were principals.
     #[must_use]
     pub fn stored(&self) -> Option<&str> {
-        (self.0 != Self::ENVIRONMENT).then_some(self.as_str())
+        (!self.is_environment()).then_some(self.as_str())
     }
 
     /// The principal of a stored form.

@@ -40,6 +40,7 @@ mod spool;
 mod stages;
 mod store;
 mod tombstones;
+mod user_runs;
 mod webhook_queue;
 
 pub use self::{

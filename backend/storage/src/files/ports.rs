@@ -9,6 +9,7 @@ use pipeline::{
 };
 
 use crate::{
+    control_plane::Principal,
     error::StorageError,
     files::{
         db_sync::DbSync, limits::ATTEMPT_TIMEOUT, run_files::RunFiles, runs::list::LIST_TIMEOUT,
@@ -146,8 +147,16 @@ impl Control for FileStore {
 
 #[async_trait]
 impl Tombstones for FileStore {
-    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
-        self.create_tombstone_for(run, false).await
+    async fn create_tombstone(
+        &self,
+        run: &RunId,
+        owner: &Principal,
+    ) -> Result<TombstoneOutcome, StorageError> {
+        self.create_tombstone_for(run, false, owner).await
+    }
+
+    async fn deleted_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError> {
+        self.read_one(run, RunFiles::deleted_owner).await
     }
 
     async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {

@@ -157,6 +157,7 @@ impl RunFiles {
         let is_leased = self.owners.is_held(&manifest, false)?;
         Ok(RunRecord {
             id: manifest.run_id,
+            principal: manifest.request.principal.clone(),
             request: Some(manifest.request),
             status: manifest.status,
             generation: manifest.generation,

@@ -10,6 +10,7 @@ use pipeline::{clock::Timestamp, record::millis, run::RunId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
     files::{
         layout::{DELETING_FOLDER, MANIFEST_FILE, OPEN_FOLDER, TOMBSTONE_FILE, UNSYNCED_FOLDER, in_run},
@@ -30,6 +31,9 @@ pub(super) struct Tombstone {
     pub(super) accepted_at: Option<Timestamp>,
     #[serde(with = "millis")]
     pub(super) deleted_at: Timestamp,
+    /// The run's principal.
+    #[serde(default = "Principal::environment", skip_serializing_if = "Principal::is_environment")]
+    pub(super) principal: Principal,
 }
 
 impl RunFiles {
@@ -45,12 +49,18 @@ impl RunFiles {
         read.map(Some).map_err(|error| self.io.fault(&name, &io::Error::other(error)))
     }
 
-    /// Creates the tombstone. With `has_ended`, the database says that the run has ended, whatever the files
+    /// The principal of a deleted run.
+    pub(super) fn deleted_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError> {
+        Ok(self.tombstone(run)?.map(|tombstone| tombstone.principal))
+    }
+
+    /// Creates the tombstone. `owner` is the run's principal if the files do not have the run. With `has_ended`, the database says that the run has ended, whatever the files
     /// say.
     pub(super) fn create_tombstone(
         &self,
         run: &RunId,
         has_ended: bool,
+        owner: &Principal,
     ) -> Result<TombstoneOutcome, StorageError> {
         let _lock = self.io.lock_new(run)?;
         let manifest = self.manifests.read(run)?;
@@ -65,9 +75,10 @@ impl RunFiles {
             return Ok(TombstoneOutcome::Done { had_run });
         }
         let generation = manifest.as_ref().map_or(1, |manifest| manifest.generation);
+        let principal = manifest.as_ref().map_or(owner, |manifest| &manifest.request.principal).clone();
         let accepted_at = manifest.map(|manifest| manifest.accepted_at);
         let deleted_at = self.io.clock.now();
-        let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at };
+        let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at, principal };
         let bytes = self.io.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
         self.io.backend.replace(&name, &bytes).map_err(|error| self.io.fault(&name, &error))?;

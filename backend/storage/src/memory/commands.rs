@@ -8,6 +8,7 @@ use pipeline::{
 };
 
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
     memory::MemoryStore,
     ports::{
@@ -20,7 +21,7 @@ use crate::{
 impl Control for MemoryStore {
     async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
         let mut runs = self.up()?;
-        let is_deleted = self.lock_buried().contains(run);
+        let is_deleted = self.lock_buried().contains_key(run);
         let entry = runs.get_mut(run).filter(|entry| {
             let has_failed = matches!(entry.status, RunStatus::Failed | RunStatus::Cancelled);
             !is_deleted && has_failed && entry.generation == seen
@@ -49,23 +50,28 @@ impl Control for MemoryStore {
 
 #[async_trait]
 impl Tombstones for MemoryStore {
-    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
+    async fn create_tombstone(
+        &self,
+        run: &RunId,
+        owner: &Principal,
+    ) -> Result<TombstoneOutcome, StorageError> {
         let runs = self.up()?;
         if runs.get(run).is_some_and(|entry| entry.status == RunStatus::Processing) {
             return Ok(TombstoneOutcome::Running);
         }
-        self.lock_buried().insert(run.clone());
+        let owner = runs.get(run).map_or(owner, |entry| &entry.new.request.principal);
+        self.lock_buried().entry(run.clone()).or_insert_with(|| owner.clone());
         Ok(TombstoneOutcome::Done { had_run: runs.contains_key(run) })
     }
 
-    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
+    async fn deleted_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError> {
         drop(self.up()?);
-        Ok(self.lock_buried().contains(run))
+        Ok(self.lock_buried().get(run).cloned())
     }
 
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         let mut runs = self.up()?;
-        if !self.lock_buried().contains(run) {
+        if !self.lock_buried().contains_key(run) {
             return Err(StorageError::new(StorageErrorKind::Invalid, "the run has no tombstone"));
         }
         runs.remove(run);
@@ -74,6 +80,6 @@ impl Tombstones for MemoryStore {
 
     async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
         let runs = self.up()?;
-        Ok(self.lock_buried().iter().filter(|run| runs.contains_key(run)).cloned().collect())
+        Ok(self.lock_buried().keys().filter(|run| runs.contains_key(*run)).cloned().collect())
     }
 }

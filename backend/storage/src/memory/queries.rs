@@ -14,7 +14,7 @@ use crate::{
 impl RunQueries for MemoryStore {
     async fn load(&self, run: &RunId) -> Result<Option<RunRecord>, StorageError> {
         let runs = self.up()?;
-        let is_deleted = self.lock_buried().contains(run);
+        let is_deleted = self.lock_buried().contains_key(run);
         let Some(entry) = runs.get(run).filter(|_| !is_deleted) else { return Ok(None) };
         let stages = entry.stages.iter().map(|(stage, (record, sha256))| {
             let stored_in = StoredIn::DATABASE;
@@ -23,6 +23,7 @@ impl RunQueries for MemoryStore {
         Ok(Some(RunRecord {
             id: run.clone(),
             request: Some(entry.new.request.clone()),
+            principal: entry.new.request.principal.clone(),
             status: entry.status,
             generation: entry.generation,
             epoch: entry.epoch,
@@ -42,8 +43,9 @@ impl RunQueries for MemoryStore {
         let runs = self.up()?;
         let buried = self.lock_buried();
         let wanted = runs.values().filter(|entry| {
-            let brand_id = Some(&entry.new.request.brand_id);
-            !buried.contains(&entry.new.id) && listing.wants(entry.status, brand_id)
+            let request = &entry.new.request;
+            let is_wanted = listing.wants(entry.status, Some(&request.brand_id), &request.principal);
+            !buried.contains_key(&entry.new.id) && is_wanted
         });
         let mut all: Vec<RunSummary> = wanted
             .map(|entry| RunSummary {
@@ -52,6 +54,7 @@ impl RunQueries for MemoryStore {
                 generation: entry.generation,
                 source: entry.new.request.source.clone(),
                 brand_id: Some(entry.new.request.brand_id.clone()),
+                principal: entry.new.request.principal.clone(),
                 created_at: entry.new.accepted_at,
                 finished_at: entry.finished_at,
                 stages: entry.stages.len(),

@@ -9,6 +9,7 @@ use pipeline::{
 };
 
 use crate::{
+    control_plane::Principal,
     error::StorageError,
     run::{RunRecord, StoredIn},
 };
@@ -22,6 +23,8 @@ pub const COUNTED_MAX: usize = 10_000;
 pub struct Listing {
     pub status: Option<RunStatus>,
     pub brand_id: Option<BrandId>,
+    /// Whose runs. None for all.
+    pub principal: Option<Principal>,
     pub start: PageStart,
     /// At least 1.
     pub limit: usize,
@@ -53,6 +56,8 @@ pub struct RunSummary {
     pub source: String,
     /// None for a row that the frontend created and that `/run` has not accepted.
     pub brand_id: Option<BrandId>,
+    /// Who owns the run.
+    pub principal: Principal,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
     /// The number of stored stages.
@@ -98,9 +103,10 @@ impl RunPage {
 impl Listing {
     /// Whether a run matches the filters.
     #[must_use]
-    pub fn wants(&self, status: RunStatus, brand_id: Option<&BrandId>) -> bool {
+    pub fn wants(&self, status: RunStatus, brand_id: Option<&BrandId>, principal: &Principal) -> bool {
         self.status.is_none_or(|wanted| wanted == status)
             && self.brand_id.as_ref().is_none_or(|wanted| Some(wanted) == brand_id)
+            && self.principal.as_ref().is_none_or(|wanted| wanted == principal)
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use pipeline::run::RunId;
 
-use crate::error::StorageError;
+use crate::{control_plane::Principal, error::StorageError};
 
 /// The result of the first step of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,19 +20,33 @@ pub enum TombstoneOutcome {
 /// Deletes runs.
 #[async_trait]
 pub trait Tombstones: Send + Sync {
-    /// Creates a run's tombstone, so that it is no longer shown, retried or accepted. Idempotent.
+    /// Creates a run's tombstone, so that it is no longer shown, retried or accepted. Idempotent. The tombstone keeps the
+    /// run's principal; `owner` is it where the store does not have the run.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
-    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError>;
+    async fn create_tombstone(
+        &self,
+        run: &RunId,
+        owner: &Principal,
+    ) -> Result<TombstoneOutcome, StorageError>;
+
+    /// The principal of a deleted run. None if the run has no tombstone.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn deleted_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError>;
 
     /// Whether the run has a tombstone.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
-    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError>;
+    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
+        Ok(self.deleted_owner(run).await?.is_some())
+    }
 
     /// Removes all of a deleted run except its tombstone. Idempotent.
     ///

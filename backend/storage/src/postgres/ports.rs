@@ -11,6 +11,7 @@ use pipeline::{
 };
 
 use crate::{
+    control_plane::Principal,
     error::StorageError,
     ports::{
         clock_skew::ClockSkew,
@@ -159,12 +160,16 @@ impl Control for PostgresStore {
 
 #[async_trait]
 impl Tombstones for PostgresStore {
-    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| tombstones::create_tombstone(conn, run))
+    async fn create_tombstone(
+        &self,
+        run: &RunId,
+        owner: &Principal,
+    ) -> Result<TombstoneOutcome, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| tombstones::create_tombstone(conn, run, owner))
     }
 
-    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Read, |conn| tombstones::is_deleted(conn, run))
+    async fn deleted_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| tombstones::deleted_owner(conn, run))
     }
 
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {

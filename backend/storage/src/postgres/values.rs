@@ -3,6 +3,7 @@
 use pipeline::{clock::Timestamp, run::RunId};
 
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
     frontend_rows::FrontendRows,
     postgres::pool::db_error::DbError,
@@ -33,6 +34,14 @@ pub(super) fn text(text: &str) -> std::borrow::Cow<'_, str> {
 
 pub(super) fn time(millis: Option<i64>) -> Option<Timestamp> {
     millis.and_then(Timestamp::from_timestamp_millis)
+}
+
+/// Parses the stored principal of a run.
+pub(super) fn principal(stored: Option<String>) -> Result<Principal, DbError> {
+    Principal::of_stored(stored.as_deref()).map_err(|error| {
+        let what = format!("principal {stored:?}: {error}");
+        DbError::Store(StorageError::new(StorageErrorKind::Unreadable, what))
+    })
 }
 
 /// Parses the id of an accepted row, which acceptance has checked.

@@ -28,6 +28,24 @@ impl Router {
         run: &RunSubmission,
         lease: Option<&Lease>,
     ) -> Result<Acceptance, StorageError> {
+        match self.accept_in_mode(run, lease).await? {
+            Acceptance::Deleted => self.as_deleted(run).await,
+            accepted => Ok(accepted),
+        }
+    }
+
+    /// Only the owner of a deleted run hears that it was deleted. To others, its id is taken.
+    async fn as_deleted(&self, run: &RunSubmission) -> Result<Acceptance, StorageError> {
+        let owner = self.tombstone_owner(&run.id).await?;
+        let is_ours = owner.is_none_or(|owner| owner == run.request.principal);
+        Ok(if is_ours { Acceptance::Deleted } else { Acceptance::RequestMismatch })
+    }
+
+    async fn accept_in_mode(
+        &self,
+        run: &RunSubmission,
+        lease: Option<&Lease>,
+    ) -> Result<Acceptance, StorageError> {
         match self.mode() {
             Mode::Invalid => Err(StorageError::new(
                 StorageErrorKind::Invalid,
@@ -109,9 +127,7 @@ impl Router {
             tracing::warn!(event = "run_release_failed", run_id = %run.id, %error, "the run's row could not be released; its lease will expire");
         }
         Ok(match self.files.manifest(&run.id).await? {
-            Some(manifest) if manifest.request.digest == run.request.digest => {
-                Acceptance::Existing(manifest.status)
-            }
+            Some(manifest) if manifest.request.is_same(&run.request) => Acceptance::Existing(manifest.status),
             Some(_) => Acceptance::RequestMismatch,
             None => Acceptance::Deleted,
         })
@@ -134,7 +150,7 @@ impl Router {
         if self.purge_if_deleted(id).await? {
             return Ok(Some(Acceptance::Deleted));
         }
-        if manifest.request.digest != run.request.digest {
+        if !manifest.request.is_same(&run.request) {
             return Ok(Some(Acceptance::RequestMismatch));
         }
         // It stays accepted. Reconciliation restores the row of an ended run; a claim restores the row of an open one.
@@ -160,7 +176,7 @@ impl Router {
         if let Some(manifest) = manifest {
             // The run was accepted by file while the database was down.
             if !manifest.has_row() {
-                return Ok(if manifest.request.digest == run.request.digest {
+                return Ok(if manifest.request.is_same(&run.request) {
                     Acceptance::Existing(manifest.status)
                 } else {
                     Acceptance::RequestMismatch

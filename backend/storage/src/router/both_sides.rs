@@ -4,8 +4,9 @@ use pipeline::run::{RunId, RunStatus};
 
 use crate::sync::missing_row;
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
-    merge::merge,
+    merge::{belong_together, merge},
     ports::prelude::*,
     router::core::Router,
     run::RunRecord,
@@ -78,6 +79,9 @@ impl Router {
             (Ok(Some(_)), Ok(None)) if self.files.is_deleted(run).await.unwrap_or(false) => {
                 Ok(BothSides { row: None, row_error: None, file: None })
             }
+            (Ok(Some(row)), Ok(Some(file))) if !belong_together(&row, &file) => {
+                Ok(BothSides { row: Some(row), row_error: None, file: None })
+            }
             (Ok(row), Ok(file)) => Ok(BothSides { row, row_error: None, file }),
             (Ok(row @ Some(_)), Err(_)) => Ok(BothSides { row, row_error: None, file: None }),
             (Err(error), Ok(file @ Some(_))) => Ok(BothSides { row: None, row_error: Some(error), file }),
@@ -98,11 +102,14 @@ impl Router {
         }
     }
 
-    /// Whether either store has the run's tombstone.
-    pub(super) async fn has_tombstone(&self, run: &RunId) -> Result<bool, StorageError> {
-        if self.files.is_deleted(run).await.unwrap_or(false) {
-            return Ok(true);
+    /// The principal of a run of which either store has the tombstone. Every store keeps the same one.
+    pub(super) async fn tombstone_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError> {
+        if let Ok(Some(owner)) = self.files.deleted_owner(run).await {
+            return Ok(Some(owner));
         }
-        self.has_tombstone_in_database(run).await
+        match self.database.as_ref().filter(|_| self.mode().has_database()) {
+            Some(database) => database.read(|store| async move { store.deleted_owner(run).await }).await,
+            None => Ok(None),
+        }
     }
 }

@@ -175,6 +175,12 @@ impl Router {
         self.active.register(fence, new, in_row);
     }
 
+    /// The request of a run that this process works on, whatever the stores do.
+    #[must_use]
+    pub fn active_request(&self, run: &RunId) -> Option<Arc<RunSubmission>> {
+        self.active.get(run).map(|active| active.new)
+    }
+
     /// Forgets a run that this process no longer works on.
     pub fn forget(&self, run: &RunId) {
         self.active.forget(run);

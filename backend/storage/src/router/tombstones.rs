@@ -9,6 +9,7 @@ use pipeline::{
 };
 
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
     ports::{
         prelude::*,
@@ -58,7 +59,8 @@ impl Router {
     /// `Unavailable` or `Schema` if a store fails. `Indeterminate` if it does not answer in time.
     pub async fn restore_deletion(&self, run: &RunId) -> Result<(), StorageError> {
         let Some(database) = self.open_database(self.mode()) else { return Ok(()) };
-        let bury = || database.call(|store| async move { store.create_tombstone(run).await });
+        let owner = &self.files.deleted_owner(run).await?.unwrap_or_else(Principal::environment);
+        let bury = || database.call(|store| async move { store.create_tombstone(run, owner).await });
         if bury().await? == TombstoneOutcome::Running {
             let (failure, at) = (RunFailure::cancelled(None), self.clock.now());
             match database.call(|store| async { store.cancel(run, &failure, at).await }).await {
@@ -89,10 +91,14 @@ impl Router {
 
 #[async_trait]
 impl Tombstones for Router {
-    async fn create_tombstone(&self, run: &RunId) -> Result<TombstoneOutcome, StorageError> {
+    async fn create_tombstone(
+        &self,
+        run: &RunId,
+        owner: &Principal,
+    ) -> Result<TombstoneOutcome, StorageError> {
         self.check_both_are_reachable(run).await?;
         let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) else {
-            return self.files.create_tombstone_for(run, false).await;
+            return self.files.create_tombstone_for(run, false, owner).await;
         };
         let sides = self.read_both(run, ReadPurpose::Decision).await?;
         if let Some(error) = sides.row_error {
@@ -100,12 +106,14 @@ impl Tombstones for Router {
         }
         let has_row = sides.row.is_some();
         let merged = sides.merged();
+        let owner = &merged.as_ref().map_or(owner, |record| &record.principal).clone();
         if merged.is_some_and(|snapshot| snapshot.status == RunStatus::Processing) {
             return Ok(TombstoneOutcome::Running);
         }
         // The deciding store goes first, because a retry may have opened the run again.
         if has_row {
-            let tombstone = database.call(|store| async move { store.create_tombstone(run).await }).await?;
+            let bury = database.call(|store| async move { store.create_tombstone(run, owner).await });
+            let tombstone = bury.await?;
             failpoints::hit("buried-in-database");
             if tombstone == TombstoneOutcome::Running {
                 return Ok(tombstone);
@@ -113,39 +121,39 @@ impl Tombstones for Router {
             // Also on a disk that never had the run. Otherwise, this replica could accept it again during an
             // outage of the database.
             if self.mode().has_files() || self.files.manifest(run).await?.is_some() {
-                self.files.create_tombstone_for(run, true).await?;
+                self.files.create_tombstone_for(run, true, owner).await?;
             }
             return Ok(tombstone);
         }
-        let tombstone = self.files.create_tombstone_for(run, false).await?;
+        let tombstone = self.files.create_tombstone_for(run, false, owner).await?;
         failpoints::hit("buried-in-files");
         if tombstone != TombstoneOutcome::Running {
-            database.call(|store| async move { store.create_tombstone(run).await }).await?;
+            database.call(|store| async move { store.create_tombstone(run, owner).await }).await?;
         }
         Ok(tombstone)
     }
 
-    async fn is_deleted(&self, run: &RunId) -> Result<bool, StorageError> {
-        self.has_tombstone(run).await
+    async fn deleted_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError> {
+        self.tombstone_owner(run).await
     }
 
     async fn remove(&self, run: &RunId) -> Result<(), StorageError> {
         self.check_row_is_reachable(run).await?;
-        if !self.has_tombstone(run).await? {
+        let Some(owner) = &self.tombstone_owner(run).await? else {
             let what = format!("run {run} has no tombstone");
             return Err(StorageError::new(StorageErrorKind::Invalid, what));
-        }
+        };
         if let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) {
             let is_deleted = database.call(|store| async move { store.is_deleted(run).await }).await?;
             if !is_deleted {
                 // A process died between the two tombstones.
-                database.call(|store| async move { store.create_tombstone(run).await }).await?;
+                database.call(|store| async move { store.create_tombstone(run, owner).await }).await?;
             }
             database.call(|store| async move { store.remove(run).await }).await?;
             failpoints::hit("removed-from-database");
         }
         if self.files.manifest(run).await?.is_some() {
-            self.files.create_tombstone_for(run, true).await?;
+            self.files.create_tombstone_for(run, true, owner).await?;
         }
         if self.files.is_deleted(run).await? { self.files.remove(run).await } else { Ok(()) }
     }
@@ -153,7 +161,7 @@ impl Tombstones for Router {
     async fn pending_purges(&self) -> Result<Vec<RunId>, StorageError> {
         let mut left = Vec::new();
         for run in self.files.deleting().await? {
-            if self.has_tombstone(&run).await? {
+            if self.tombstone_owner(&run).await?.is_some() {
                 left.push(run);
             }
         }

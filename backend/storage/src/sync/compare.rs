@@ -5,7 +5,7 @@ use pipeline::{
     run::{RunStatus, Stage},
 };
 
-use crate::{part::Part, run::RunRecord};
+use crate::{merge::belong_together, part::Part, run::RunRecord};
 
 /// The stages of `file` that a row lacks, in order.
 #[must_use]
@@ -29,6 +29,9 @@ pub(super) fn conflicts(row: &RunRecord, file: &RunRecord, damaged: &[Part], is_
             parts.push(Part::Status);
         }
     }
+    if !belong_together(row, file) {
+        parts.push(Part::Status);
+    }
     // The end overwrites the report of an open row.
     let is_overwritten = |part: &Part| is_open && parts.is_empty() && *part == Part::Report;
     let changed: Vec<Part> = damaged.iter().copied().filter(|part| !is_overwritten(part)).collect();
@@ -42,7 +45,7 @@ pub(super) fn conflicts(row: &RunRecord, file: &RunRecord, damaged: &[Part], is_
 #[must_use]
 pub(super) fn differences(row: &RunRecord, file: &RunRecord) -> Vec<Part> {
     let mut parts = Vec::new();
-    if (row.status, row.generation) != (file.status, file.generation) {
+    if (row.status, row.generation) != (file.status, file.generation) || !belong_together(row, file) {
         parts.push(Part::Status);
     }
     for stage in Stage::ALL {

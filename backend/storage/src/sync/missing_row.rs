@@ -15,6 +15,7 @@ use pipeline::{
 };
 
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
     files::{DbSync, FileStore},
     ports::{changes::RunChanges, prelude::*},
@@ -35,7 +36,8 @@ const REMOVED: &str = "the run was stopped: its row was removed from the databas
 /// Removes this disk's files of a deleted run.
 pub(crate) async fn purge(files: &FileStore, changes: &RunChanges, run: &RunId) -> Result<(), StorageError> {
     tracing::info!(event = "deleted_files_removed", run_id = %run, "[{run}] was deleted on another replica; deleting files");
-    files.create_tombstone_for(run, true).await?;
+    // The manifest names the principal.
+    files.create_tombstone_for(run, true, &Principal::environment()).await?;
     files.remove(run).await?;
     changes.publish(run);
     Ok(())

@@ -3,6 +3,7 @@
 use pipeline::{clock::Timestamp, failure::RunFailure, run::RunId};
 
 use crate::{
+    control_plane::Principal,
     error::StorageError,
     files::{db_sync::DbSync, run_files::RunFiles, store::FileStore},
     ports::tombstones::TombstoneOutcome,
@@ -72,8 +73,10 @@ impl FileStore {
         &self,
         run: &RunId,
         has_ended: bool,
+        owner: &Principal,
     ) -> Result<TombstoneOutcome, StorageError> {
-        self.write_one(run, move |files, run| files.create_tombstone(run, has_ended)).await
+        let owner = owner.clone();
+        self.write_one(run, move |files, run| files.create_tombstone(run, has_ended, &owner)).await
     }
 
     /// Removes half-written files that a killed process left in a run without a worker.

@@ -37,7 +37,8 @@ impl RunFiles {
         let _lock = self.io.lock_new(&new.id)?;
         let (is_deleted, manifest) = self.manifests.read_run(&new.id)?;
         if is_deleted {
-            return Ok(Acceptance::Deleted);
+            let is_ours = self.deleted_owner(&new.id)?.is_none_or(|owner| owner == new.request.principal);
+            return Ok(if is_ours { Acceptance::Deleted } else { Acceptance::RequestMismatch });
         }
         if let Some(manifest) = manifest {
             if again
@@ -47,7 +48,7 @@ impl RunFiles {
             {
                 return Ok(Acceptance::New(owner.map(|owner| fence_of(&manifest, owner))));
             }
-            return Ok(if manifest.request.digest == new.request.digest {
+            return Ok(if manifest.request.is_same(&new.request) {
                 Acceptance::Existing(manifest.status)
             } else {
                 Acceptance::RequestMismatch
@@ -93,9 +94,13 @@ impl RunFiles {
                 self.manifests.note_run(&manifest)?;
                 manifest
             }
-            Some(manifest) if manifest.request.digest != new.request.digest => {
+            Some(manifest) if !manifest.request.is_same(&new.request) => {
                 let same_brand = manifest.request.brand_id == new.request.brand_id;
-                let what = if same_brand { "document" } else { "brand" };
+                let what = match manifest.request.principal == new.request.principal {
+                    false => "principal",
+                    true if same_brand => "document",
+                    true => "brand",
+                };
                 return Err(OpenError::RequestMismatch { run: new.id.clone(), what });
             }
             Some(manifest) if !self.owners.is_free(&manifest, owner, true)? => {

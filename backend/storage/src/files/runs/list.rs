@@ -58,11 +58,8 @@ impl RunFiles {
             return Ok(RunPage { is_total_exact: page.is_total_exact && !newest.has_more, ..page });
         }
         // Without a filter, runs that were not read count too.
-        let total = if *listing == (Listing { status: None, brand_id: None, ..listing.clone() }) {
-            count
-        } else {
-            page.total
-        };
+        let all = Listing { status: None, brand_id: None, principal: None, ..listing.clone() };
+        let total = if *listing == all { count } else { page.total };
         Ok(RunPage { total, is_total_exact: false, ..page })
     }
 
@@ -80,10 +77,13 @@ impl RunFiles {
                 (Err(error), _) | (_, Err(error)) => Err(self.io.fault(run.as_str(), &error)),
             };
             match manifest {
-                Ok(Some(manifest)) if listing.wants(manifest.status, Some(&manifest.request.brand_id)) => {
-                    wanted.push(summary(manifest));
+                Ok(Some(manifest)) => {
+                    let request = &manifest.request;
+                    if listing.wants(manifest.status, Some(&request.brand_id), &request.principal) {
+                        wanted.push(summary(manifest));
+                    }
                 }
-                Ok(_) => {}
+                Ok(None) => {}
                 // An unreadable run must not hide the others.
                 Err(error) => {
                     tracing::warn!(event = "run_list_entry_unreadable", run_id = %run, %error, "a run cannot be listed")
@@ -102,6 +102,7 @@ fn summary(manifest: Manifest) -> RunSummary {
         generation: manifest.generation,
         source: manifest.request.source,
         brand_id: Some(manifest.request.brand_id),
+        principal: manifest.request.principal,
         created_at: manifest.accepted_at,
         finished_at: manifest.finished_at,
         failure: manifest.error,

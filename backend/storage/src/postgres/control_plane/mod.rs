@@ -8,4 +8,5 @@ mod inspection;
 mod key_statements;
 mod keys;
 mod usage;
+mod user_runs;
 mod waivers;

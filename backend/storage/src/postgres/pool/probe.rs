@@ -63,14 +63,14 @@ FROM (SELECT 1) AS always
 LEFT JOIN (
   SELECT "id", "userId", "documentName", "documentUrl", "companyName", "status", "pipelineVersion", "createdAt",
     "completedAt", "duration", "stage1Output", "stage2Output", "stage3Output", "stage4Output", "fullReportMarkdown",
-    "updatedAt", "acceptedAt", "requestDigest", "brandId", "priority", "generation", "attempts", "leaseOwner",
+    "updatedAt", "acceptedAt", "requestDigest", "brandId", "principal", "priority", "generation", "attempts", "leaseOwner",
     "leaseEpoch", "leaseUntil", "waitingReason", "waitingSince", "startedAt", "currentStage", "stageStartedAt", "stage1Digest", "stage2Digest",
     "stage3Digest", "stage4Digest", "reportDigest", "grounding", "lostUsd", "filesMissingStages",
     "unsyncedStages", "conflictedStages", "syncProof", "syncProvedAt",
     "errorCode", "errorStage", "errorMessage", "errorCanRetry"
   FROM "PipelineRun" LIMIT 0
 ) AS run ON true
-LEFT JOIN (SELECT "runId", "generation", "deletedAt" FROM "RunTombstone" LIMIT 0) AS tombstone ON true
+LEFT JOIN (SELECT "runId", "generation", "deletedAt", "principal" FROM "RunTombstone" LIMIT 0) AS tombstone ON true
 LEFT JOIN (
   SELECT "runId", "generation", "event", "attempts", "nextAttemptAt", "settledAt", "outcome", "lastError", "createdAt"
   FROM "WebhookDelivery" LIMIT 0
@@ -96,10 +96,10 @@ WITH person AS (
 ),
 run AS (
   INSERT INTO "PipelineRun" ("id", "userId", "documentName", "documentUrl", "companyName", "status",
-    "pipelineVersion", "createdAt", "updatedAt", "acceptedAt", "requestDigest", "brandId", "leaseOwner", "leaseEpoch",
-    "leaseUntil", "attempts", "startedAt")
+    "pipelineVersion", "createdAt", "updatedAt", "acceptedAt", "requestDigest", "brandId", "principal", "leaseOwner",
+    "leaseEpoch", "leaseUntil", "attempts", "startedAt")
   VALUES ($1, $1, 'probe', 'https://probe', 'probe', 'CANCELLED', '1.0', now(), now(), now(), 'probe', 'probe', 'probe',
-    1, now(), 1, now())
+    'probe', 1, now(), 1, now())
 ),
 output AS (
   INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt", "createdAt")
@@ -119,7 +119,7 @@ delivery AS (
   VALUES ($1, 1, 1, 0, now(), now(), 'superseded')
 ),
 -- Of another run: a run with a tombstone is hidden.
-stone AS (INSERT INTO "RunTombstone" ("runId", "generation") VALUES ($1 || '-gone', 1))
+stone AS (INSERT INTO "RunTombstone" ("runId", "generation", "principal") VALUES ($1 || '-gone', 1, 'probe'))
 SELECT 1"#;
 
 /// Changes each of those rows as a stage, an end and a deletion do. Returns the number of changed rows. $1 id, $2 pieces

@@ -7,13 +7,14 @@ use sqlx::Row as _;
 use uuid::Uuid;
 
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
     ports::lifecycle::{Acceptance, Fence, Lease},
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
         runs::load,
         stages::frontend_steps::begin_step,
-        values::{SYSTEM_USER, text},
+        values::{SYSTEM_USER, principal, text},
     },
     run::RunSubmission,
 };
@@ -30,10 +31,11 @@ const ROUNDS_MAX: usize = 3;
 /// returns the row's state. It returns nothing if the row appeared after this statement began.
 ///
 /// $1 run, $2 Clerk id, $3 a new user's id, $4 their email, $5 document name, $6 address, $7 brand, $8 when (ms),
-/// $9 digest, $10 owner, $11 lease (s), $12 pipeline version, $13 company
+/// $9 digest, $10 owner, $11 lease (s), $12 pipeline version, $13 company,
+/// $14 principal
 const ACCEPT: &str = concat!(
     r#"
-WITH buried AS (SELECT FROM "RunTombstone" WHERE "runId" = $1),
+WITH buried AS (SELECT "principal" FROM "RunTombstone" WHERE "runId" = $1),
 taken AS (SELECT "userId" AS "id" FROM "PipelineRun" WHERE "id" = $1),
 person AS (SELECT "id" FROM "User" WHERE "clerkId" = $2),
 new_person AS (
@@ -47,10 +49,10 @@ whose AS (SELECT "id" FROM taken UNION ALL SELECT "id" FROM person UNION ALL SEL
 entered AS (
   INSERT INTO "PipelineRun" AS r (
     "id", "userId", "documentName", "documentUrl", "companyName", "status", "pipelineVersion", "createdAt",
-    "updatedAt", "acceptedAt", "requestDigest", "brandId",
+    "updatedAt", "acceptedAt", "requestDigest", "brandId", "principal",
     "leaseOwner", "leaseEpoch", "leaseUntil", "attempts", "startedAt")
   SELECT $1, whose."id", $5, $6, $13, 'PROCESSING', $12, to_timestamp($8::float8 / 1000) AT TIME ZONE 'UTC',
-    now(), to_timestamp($8::float8 / 1000), $9, $7,
+    now(), to_timestamp($8::float8 / 1000), $9, $7, $14,
     $10, ($10::text IS NOT NULL)::int, now() + make_interval(secs => $11), ($10::text IS NOT NULL)::int,
     CASE WHEN $10::text IS NOT NULL THEN now() END
   FROM whose WHERE NOT EXISTS (SELECT FROM buried)
@@ -60,7 +62,7 @@ entered AS (
     "brandId" = EXCLUDED."brandId", "leaseOwner" = EXCLUDED."leaseOwner",
     "leaseEpoch" = r."leaseEpoch" + EXCLUDED."leaseEpoch", "leaseUntil" = EXCLUDED."leaseUntil",
     "attempts" = r."attempts" + EXCLUDED."attempts", "startedAt" = EXCLUDED."startedAt"
-  WHERE r."status" = 'PROCESSING' AND r."acceptedAt" IS NULL
+  WHERE r."status" = 'PROCESSING' AND r."acceptedAt" IS NULL AND r."principal" IS NOT DISTINCT FROM EXCLUDED."principal"
     AND (r."documentUrl" IS NULL OR r."documentUrl" IS NOT DISTINCT FROM EXCLUDED."documentUrl")
     AND r."stage1Output" IS NULL AND r."stage2Output" IS NULL AND r."stage3Output" IS NULL
     AND r."stage4Output" IS NULL
@@ -70,16 +72,17 @@ entered AS (
     begin_step!(r#"(SELECT "id", "step" FROM entered WHERE $10::text IS NOT NULL)"#),
     r#"
 SELECT true AS "isNew", "leaseEpoch", "generation", "attempts", NULL AS "status", NULL AS "documentUrl",
-       NULL AS "requestDigest", true AS "isAccepted", false AS "hasOutput",
+       NULL AS "requestDigest", NULL AS "principal", true AS "isAccepted", false AS "hasOutput",
        CASE WHEN $10::text IS NULL THEN pg_notify('innovation_runs', '')::text END AS "told", false AS "isDeleted"
 FROM entered
 UNION ALL
-SELECT false, "leaseEpoch", "generation", "attempts", "status"::text, "documentUrl", "requestDigest", "acceptedAt" IS NOT NULL,
+SELECT false, "leaseEpoch", "generation", "attempts", "status"::text, "documentUrl", "requestDigest", "principal",
+       "acceptedAt" IS NOT NULL,
        num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output") > 0,
        NULL, false
 FROM "PipelineRun" WHERE "id" = $1 AND NOT EXISTS (SELECT FROM entered) AND NOT EXISTS (SELECT FROM buried)
 UNION ALL
-SELECT false, 0, 0, 0, NULL, NULL, NULL, false, false, NULL, true FROM buried"#
+SELECT false, 0, 0, 0, NULL, NULL, NULL, "principal", false, false, NULL, true FROM buried"#
 );
 
 pub(in crate::postgres) async fn accept(
@@ -105,11 +108,13 @@ pub(in crate::postgres) async fn accept(
             .bind(lease.map(|lease| lease.duration.as_secs_f64()))
             .bind(PIPELINE_VERSION)
             .bind(text(request.company()))
+            .bind(request.principal.stored())
             .fetch_optional(conn.connection()?)
             .await?;
         let Some(row) = row else { continue };
         if row.try_get("isDeleted")? {
-            return Ok(Acceptance::Deleted);
+            let is_ours = principal(row.try_get("principal")?)? == request.principal;
+            return Ok(if is_ours { Acceptance::Deleted } else { Acceptance::RequestMismatch });
         }
         if row.try_get("isNew")? {
             let (epoch, generation) = (row.try_get("leaseEpoch")?, row.try_get("generation")?);
@@ -129,6 +134,7 @@ pub(in crate::postgres) async fn accept(
             status: load::status(row.try_get("status")?)?,
             document_url: row.try_get("documentUrl")?,
             digest: row.try_get("requestDigest")?,
+            principal: principal(row.try_get("principal")?)?,
             is_accepted: row.try_get("isAccepted")?,
             has_output: row.try_get("hasOutput")?,
         };
@@ -146,6 +152,7 @@ struct Found {
     status: RunStatus,
     document_url: Option<String>,
     digest: Option<String>,
+    principal: Principal,
     is_accepted: bool,
     has_output: bool,
 }
@@ -154,6 +161,9 @@ impl Found {
     /// Compares the row with a request. None if the row must have changed since it was read.
     fn compare(self, run: &RunSubmission) -> Option<Acceptance> {
         let request = &run.request;
+        if self.principal != request.principal {
+            return Some(Acceptance::RequestMismatch);
+        }
         let same_url = self.document_url == request.document_url;
         let is_same = match &self.digest {
             Some(digest) if self.is_accepted => *digest == request.digest,

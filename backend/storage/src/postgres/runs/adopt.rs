@@ -30,7 +30,8 @@ const ADOPTED_LEASE: Duration = Duration::from_secs(15);
 ///
 /// The row gets the default lease. The next renewal comes within a fifth of it and sets the configured lease.
 ///
-/// $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest, $6 attempts, $7 address, $8 brand, $9 when (ms)
+/// $1 run, $2 owner, $3 epoch, $4 generation, $5 request digest, $6 attempts, $7 address, $8 brand, $9 when (ms),
+/// $10 principal. An older release may have removed it from the files, but never from a row.
 const TAKE: &str = concat!(
     r#"
 WITH taken AS (
@@ -43,6 +44,7 @@ UPDATE "PipelineRun" SET "status" = 'PROCESSING', "completedAt" = NULL, "duratio
   "acceptedAt" = COALESCE("acceptedAt", to_timestamp($9::float8 / 1000)),
   "leaseUntil" = now() + interval '15 seconds', "startedAt" = COALESCE("startedAt", now()), "updatedAt" = now()
 WHERE "id" = $1 AND "leaseEpoch" <= $3 AND "generation" <= $4
+  AND ("principal" IS NOT DISTINCT FROM $10 OR ($10::text IS NULL AND "requestDigest" = $5))
   AND (("acceptedAt" IS NOT NULL AND "requestDigest" = $5
         AND ("status" = 'PROCESSING' OR "generation" < $4 OR ("status" = 'FAILED' AND "errorCode" IS NULL)))
        OR ("acceptedAt" IS NULL AND ("documentUrl" IS NULL OR "documentUrl" IS NOT DISTINCT FROM $7)))
@@ -77,6 +79,7 @@ pub(in crate::postgres) async fn adopt(
         .bind(run.request.document_url.as_deref().map(text))
         .bind(run.request.brand_id.as_str())
         .bind(run.accepted_at.timestamp_millis())
+        .bind(run.request.principal.stored())
         .fetch_optional(conn.connection()?)
         .await?;
     match (taken, accepted) {

@@ -4,11 +4,12 @@ use pipeline::run::RunStatus;
 use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
+    control_plane::Principal,
     ports::listing::{COUNTED_MAX, Listing, PageStart, RunPage, RunSummary},
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
         runs::load,
-        values::{run_id, time},
+        values::{principal, run_id, time},
     },
     run::StoredIn,
 };
@@ -19,43 +20,60 @@ const OURS: &str = r#""id" ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$'
   AND "status" IN ('PROCESSING', 'COMPLETED', 'FAILED', 'CANCELLED')
   AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = "PipelineRun"."id")"#;
 
-/// Builds the filters. An absent filter adds no condition, because each combination has its own index. $1
-/// status, $2 brand
+/// Builds the filters. An absent filter adds no condition, because each one has its own index. $1 status, $2 brand,
+/// $3 principal, which is NULL for `environment`
 fn filters(listing: &Listing) -> String {
     let status = if listing.status.is_some() { r#""status" = $1::"RunStatus""# } else { "$1::text IS NULL" };
     let brand = if listing.brand_id.is_some() { r#""brandId" = $2"# } else { "$2::text IS NULL" };
-    format!("{OURS} AND {status} AND {brand}")
+    let principal = match &listing.principal {
+        Some(principal) if principal.is_environment() => r#""principal" IS NULL AND $3::text IS NULL"#,
+        Some(_) => r#""principal" = $3"#,
+        None => "$3::text IS NULL",
+    };
+    format!("{OURS} AND {status} AND {brand} AND {principal}")
 }
 
-/// Reads the keys from the index alone, then the rows of those keys. $3 and $4 the start, $5 the limit
+/// The order, the newest first. The server does not know that `IS NULL` leaves one value, so the order has to name the first
+/// column of the index.
+fn order(listing: &Listing) -> &'static str {
+    let is_of_environment = listing.principal.as_ref().is_some_and(Principal::is_environment);
+    if is_of_environment && listing.status.is_none() && listing.brand_id.is_none() {
+        r#""principal" DESC, "createdAt" DESC, "id" DESC"#
+    } else {
+        r#""createdAt" DESC, "id" DESC"#
+    }
+}
+
+/// Reads the keys from the index alone, then the rows of those keys. $4 and $5 the start, $6 the limit
 fn page_sql(listing: &Listing) -> String {
     let filters = filters(listing);
+    let order = order(listing);
     let (after, offset) = match listing.start {
-        PageStart::Offset(_) => ("AND $4::text IS NULL", "OFFSET $3"),
+        PageStart::Offset(_) => ("AND $5::text IS NULL", "OFFSET $4"),
         PageStart::After(_) => {
-            (r#"AND ("createdAt", "id") < (timestamp 'epoch' + $3 * interval '1 millisecond', $4)"#, "")
+            (r#"AND ("createdAt", "id") < (timestamp 'epoch' + $4 * interval '1 millisecond', $5)"#, "")
         }
     };
     format!(
         r#"
-SELECT r."id", r."status"::text AS "status", r."generation", r."documentName", r."brandId",
+SELECT r."id", r."status"::text AS "status", r."generation", r."documentName", r."brandId", r."principal",
   (extract(epoch FROM r."createdAt") * 1000)::int8 AS "created",
   (extract(epoch FROM r."completedAt") * 1000)::int8 AS "completed",
   num_nonnulls(r."stage1Output", r."stage2Output", r."stage3Output", r."stage4Output") AS "stages",
   r."errorCode", r."errorStage", r."errorMessage", r."errorCanRetry"
 FROM (
   SELECT "id" AS "key" FROM "PipelineRun" WHERE {filters} {after}
-  ORDER BY "createdAt" DESC, "id" DESC LIMIT $5 {offset}
+  ORDER BY {order} LIMIT $6 {offset}
 ) AS page JOIN "PipelineRun" r ON r."id" = page."key"
 ORDER BY r."createdAt" DESC, r."id" DESC"#
     )
 }
 
-/// Counts the runs up to a limit. $3 limit
+/// Counts the runs up to a limit. $4 limit
 fn count_sql(listing: &Listing) -> String {
     let filters = filters(listing);
     format!(
-        r#"SELECT count(*)::int8 AS "total" FROM (SELECT FROM "PipelineRun" WHERE {filters} LIMIT $3) AS one"#
+        r#"SELECT count(*)::int8 AS "total" FROM (SELECT FROM "PipelineRun" WHERE {filters} LIMIT $4) AS one"#
     )
 }
 
@@ -66,6 +84,7 @@ pub(in crate::postgres) async fn list(
 ) -> Result<RunPage, DbError> {
     let status = listing.status.map(load::word);
     let brand = listing.brand_id.as_ref().map(pipeline::brand::BrandId::as_str);
+    let owner = listing.principal.as_ref().and_then(Principal::stored);
     let (from, id) = match &listing.start {
         PageStart::Offset(offset) => (count(*offset), None),
         PageStart::After(position) => (position.created_at.timestamp_millis(), Some(position.run.as_str())),
@@ -75,6 +94,7 @@ pub(in crate::postgres) async fn list(
         .persistent(false)
         .bind(status)
         .bind(brand)
+        .bind(owner)
         .bind(from)
         .bind(id)
         .bind(count(listing.limit + 1))
@@ -84,6 +104,7 @@ pub(in crate::postgres) async fn list(
         .persistent(false)
         .bind(status)
         .bind(brand)
+        .bind(owner)
         .bind(count(COUNTED_MAX + 1))
         .fetch_one(conn.connection()?)
         .await?;
@@ -108,6 +129,7 @@ fn summary(row: &PgRow) -> Result<RunSummary, DbError> {
         generation: row.try_get("generation")?,
         source: row.try_get("documentName")?,
         brand_id: brand.and_then(|brand| brand.parse().ok()),
+        principal: principal(row.try_get("principal")?)?,
         created_at: time(row.try_get("created")?).unwrap_or_default(),
         finished_at: time(row.try_get("completed")?),
         stages: usize::try_from(stages).unwrap_or(0),

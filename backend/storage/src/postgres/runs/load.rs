@@ -20,14 +20,14 @@ use crate::{
     ports::{listing::FrontendRun, sync::Row},
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
-        values::{SYSTEM_USER, time},
+        values::{SYSTEM_USER, principal, time},
     },
     run::{RunRecord, RunRequest, StoredIn, StoredStage},
     waiting::{WAITING_OWNER, WaitReason, Waiting},
 };
 
 const LOAD: &str = r#"
-SELECT "documentName", "documentUrl", "companyName", "brandId", "requestDigest", "status"::text AS "status", "generation", "leaseEpoch",
+SELECT "documentName", "documentUrl", "companyName", "brandId", "requestDigest", "principal", "status"::text AS "status", "generation", "leaseEpoch",
   (SELECT "clerkId" FROM "User" WHERE "User"."id" = "userId") AS "clerkId",
   (extract(epoch FROM "acceptedAt") * 1000)::int8 AS "accepted",
   (extract(epoch FROM "completedAt") * 1000)::int8 AS "completed",
@@ -92,6 +92,7 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<Part, String>) -> R
     Ok(RunRecord {
         id: run.clone(),
         request: if accepted_at.is_some() { request(run, row)? } else { None },
+        principal: principal(row.try_get("principal")?)?,
         status: status(row.try_get("status")?)?,
         generation: row.try_get("generation")?,
         epoch: row.try_get("leaseEpoch")?,
@@ -154,6 +155,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
         company_name: None,
         user_id: user_id.filter(|id| id != SYSTEM_USER),
         digest,
+        principal: principal(row.try_get("principal")?)?,
     };
     Ok(Some(request.of_company(row.try_get("companyName")?)))
 }

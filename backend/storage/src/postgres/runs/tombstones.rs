@@ -4,25 +4,26 @@ use pipeline::run::RunId;
 use sqlx::Row as _;
 
 use crate::{
+    control_plane::Principal,
     error::{StorageError, StorageErrorKind},
     ports::tombstones::TombstoneOutcome,
     postgres::{
         pool::{connections::PooledConn, db_error::DbError},
-        values::run_id,
+        values::{principal, run_id},
     },
 };
 
 /// Creates a tombstone and raises the epoch, so that a concurrent retry fails. A run without a row gets a
-/// tombstone too, because the files may hold it. $1 run
+/// tombstone too, because the files may hold it. $1 run, $2 its principal, if there is no row
 const CREATE_TOMBSTONE: &str = r#"
-WITH found AS (SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1),
+WITH found AS (SELECT "status"::text, "principal" FROM "PipelineRun" WHERE "id" = $1),
 ended AS (
   UPDATE "PipelineRun" SET "leaseEpoch" = "leaseEpoch" + 1, "updatedAt" = now()
   WHERE "id" = $1 AND "status" <> 'PROCESSING' RETURNING "generation"
 ),
 buried AS (
-  INSERT INTO "RunTombstone" AS t ("runId", "generation")
-  SELECT $1, known."generation"
+  INSERT INTO "RunTombstone" AS t ("runId", "generation", "principal")
+  SELECT $1, known."generation", CASE WHEN EXISTS (SELECT FROM found) THEN (SELECT "principal" FROM found) ELSE $2 END
   FROM (SELECT "generation" FROM ended UNION ALL SELECT 1 WHERE NOT EXISTS (SELECT FROM found)) AS known
   ON CONFLICT ("runId") DO UPDATE SET "generation" = GREATEST(t."generation", EXCLUDED."generation")
   RETURNING "runId"
@@ -32,17 +33,22 @@ SELECT EXISTS (SELECT FROM buried) AS "isDeleted", EXISTS (SELECT FROM found) AS
 pub(in crate::postgres) async fn create_tombstone(
     conn: &mut PooledConn<'_>,
     run: &RunId,
+    owner: &Principal,
 ) -> Result<TombstoneOutcome, DbError> {
-    let row = conn.query(CREATE_TOMBSTONE).bind(run.as_str()).fetch_one(conn.connection()?).await?;
+    let query = conn.query(CREATE_TOMBSTONE).bind(run.as_str()).bind(owner.stored());
+    let row = query.fetch_one(conn.connection()?).await?;
     let (is_deleted, had_run) = (row.try_get("isDeleted")?, row.try_get("hadRun")?);
     Ok(if is_deleted { TombstoneOutcome::Done { had_run } } else { TombstoneOutcome::Running })
 }
 
-const IS_DELETED: &str = r#"SELECT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1) AS "isDeleted""#;
+const DELETED_OWNER: &str = r#"SELECT "principal" FROM "RunTombstone" WHERE "runId" = $1"#;
 
-pub(in crate::postgres) async fn is_deleted(conn: &mut PooledConn<'_>, run: &RunId) -> Result<bool, DbError> {
-    let row = conn.query(IS_DELETED).bind(run.as_str()).fetch_one(conn.connection()?).await?;
-    Ok(row.try_get("isDeleted")?)
+pub(in crate::postgres) async fn deleted_owner(
+    conn: &mut PooledConn<'_>,
+    run: &RunId,
+) -> Result<Option<Principal>, DbError> {
+    let row = conn.query(DELETED_OWNER).bind(run.as_str()).fetch_optional(conn.connection()?).await?;
+    row.map(|row| principal(row.try_get("principal")?)).transpose()
 }
 
 /// Deletes the row and its dependent rows. $1 run
@@ -55,7 +61,7 @@ DELETE FROM "PipelineRun" WHERE "id" = $1 AND EXISTS (SELECT FROM "RunTombstone"
 
 pub(in crate::postgres) async fn remove(conn: &mut PooledConn<'_>, run: &RunId) -> Result<(), DbError> {
     conn.query(REMOVE).bind(run.as_str()).execute(conn.connection()?).await?;
-    if is_deleted(conn, run).await? {
+    if deleted_owner(conn, run).await?.is_some() {
         return Ok(());
     }
     let what = format!("run {run} has no tombstone in the database");

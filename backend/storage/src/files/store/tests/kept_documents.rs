@@ -94,7 +94,7 @@ async fn a_deletion_removes_the_document_at_once() {
     let kept = Kept::new();
     let fence = kept.run(true).await;
     kept.end(&fence).await;
-    kept.store.create_tombstone(&kept.env.run).await.unwrap();
+    kept.store.create_tombstone(&kept.env.run, &Principal::environment()).await.unwrap();
     assert_eq!(kept.store.read_document(&kept.env.run).await.unwrap(), None, "the tombstone says so");
     kept.store.remove(&kept.env.run).await.unwrap();
     assert!(!kept.env.path("document").exists());
