@@ -23,6 +23,7 @@ mod documents;
 mod eval;
 mod events;
 mod fetch;
+mod flags;
 mod frontend;
 mod golden;
 mod http;

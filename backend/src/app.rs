@@ -9,6 +9,7 @@ mod analyst;
 mod checks;
 mod commands;
 mod error;
+mod flags;
 mod http;
 mod rehearsal;
 mod storage;
@@ -26,7 +27,8 @@ use pipeline::{clock::Clock, engine::Engine};
 
 use self::{
     analyst::{Answering, answering},
-    http::wire_http,
+    flags::wire_flags,
+    http::{Controls, wire_http},
     storage::{Stores, wire_storage},
     work::{Work, wire_work},
 };
@@ -37,6 +39,7 @@ pub use self::{
         webhook_dispatcher,
     },
     error::WiringError,
+    flags::flag_control,
     rehearsal::{evidence_log, rehearsal},
 };
 use crate::{
@@ -50,7 +53,7 @@ use crate::{
         ocr::Ocr,
         readers::Readers,
     },
-    flags::FlagSource,
+    flags::{FlagControl, FlagSource, FlagSync},
     health::{Identity, baseline::BaselineKeeper},
     http::HttpState,
     llm::gate::Gate,
@@ -152,6 +155,9 @@ pub struct Service {
     pub flags: FlagSource,
     /// None without a database.
     pub keys: Option<KeyReader>,
+    pub flag_control: FlagControl,
+    /// None without a database.
+    pub flag_sync: Option<Arc<FlagSync>>,
     pub http: HttpState,
     pub identity: Identity,
     pub analyst_name: String,
@@ -171,7 +177,9 @@ impl Service {
         let listener = Listener::new(&config.database)?;
         let work = wire_work(&config, &stores, &clock)?;
         let (ring, keys) = access::wire_keys(&config, &stores, work.spend.clone(), &clock);
-        let http = wire_http(config, &stores, &work, &clock, background.clone(), ring);
+        let (flag_control, flag_sync) = wire_flags(&config, &stores, &work.identity.replica, &clock);
+        let controls = Controls { flags: flag_control.clone(), keys: ring };
+        let http = wire_http(config, &stores, &work, controls, &clock, background.clone());
         let Stores { router, postgres, flags, presence, .. } = stores;
         let Work {
             worker,
@@ -203,6 +211,8 @@ impl Service {
             baseline,
             flags,
             keys,
+            flag_control,
+            flag_sync,
             http,
             identity,
             analyst_name,

@@ -43,7 +43,7 @@ pub struct UserRunCount {
     pub has_more: bool,
 }
 
-/// What a call removed.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Forgotten {
     pub deleted: usize,

@@ -7,7 +7,7 @@ use pipeline::clock::Clock;
 use serde::Serialize;
 use storage::{
     COUNTED_MAX, QueueStats, Replica, ReplicaRegistry, StorageError, StorageErrorKind,
-    files::DurabilityForecast, mode::Mode, prelude::*, router::Router,
+    files::DurabilityForecast, prelude::*, router::Router,
 };
 
 use crate::health::{Durability, FileStorage};
@@ -45,13 +45,13 @@ pub struct ServiceStatus {
     pub queue: Option<usize>,
     /// Runs whose row and files differ.
     pub conflicts: Option<usize>,
-    /// What these files have and the database lacks.
+    /// The parts of runs that these files have and the database lacks.
     pub unsynced: Option<UnsyncedStatus>,
-    /// What the loss of this disk would lose.
+    /// The runs that are lost with this disk.
     pub forecast: Option<DurabilityForecast>,
 }
 
-/// What the database lacks.
+/// Parts of runs that the database lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct UnsyncedStatus {
     pub runs: usize,
@@ -75,7 +75,7 @@ impl StatusSources {
         );
         let mode = self.router.flags().mode();
         let is_away = !matches!(database, Some(Ok(())));
-        let effective = if mode == Mode::DualWrite && is_away { Mode::FileOnly } else { mode };
+        let effective = if is_away { mode.without_database() } else { mode };
         let now = self.clock.now();
         ServiceStatus {
             mode: mode.as_str(),

@@ -176,14 +176,14 @@ async fn a_claim_put_back_tells_the_files() {
 #[tokio::test]
 async fn a_run_taken_elsewhere_pays_for_nothing() {
     let world = World::new(FILES).await;
+    let kept = accepted(&world.router, &new_run("r0", URL), "one").await;
+    assert!(LeasedRun::new(&world.router, &kept, Vec::new()).holds_lease(ONE).await);
     let run = new_run("r1", URL);
-    let fence = accepted(&world.router, &run, "one").await;
+    let fence = accepted(&*world.database, &run, "one").await;
     let elsewhere = Fence { owner: "two".to_owned(), epoch: fence.epoch + 1, ..fence.clone() };
     store(&world.bucket).adopt(&run, &elsewhere).await.unwrap();
-    let leased = LeasedRun::new(&world.router, &fence, Vec::new());
-    assert!(!leased.holds_lease(ONE).await && leased.is_lost());
-    let kept = accepted(&world.router, &new_run("r2", URL), "one").await;
-    assert!(LeasedRun::new(&world.router, &kept, Vec::new()).holds_lease(ONE).await);
+    let lost = LeasedRun::new(&world.router, &fence, Vec::new());
+    assert!(!lost.holds_lease(ONE).await && lost.is_lost());
 }
 
 #[tokio::test]

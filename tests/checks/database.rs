@@ -9,10 +9,10 @@ use crate::support::{
 /// Breaks the database by a statement, sees the check fail, types its next command, and sees it pass.
 async fn breaks_and_repairs(env: &TestEnv, id: &str, sql: &str) {
     env.query(sql).await;
-    let before = report(env, &[], "doctor");
+    let before = report(env, &[], "preflight");
     assert_eq!((before.code, before.verdict(id)), (Some(1), "fail"), "{}", before.check(id));
     type_next(env, &[], before.check(id));
-    let after = report(env, &[], "doctor");
+    let after = report(env, &[], "preflight");
     assert_eq!(after.verdict(id), "ok", "{}", after.check(id));
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use backend::config::{Config, Purpose};
+use backend::{
+    config::{Config, Purpose},
+    flags::definitions,
+};
 
 use crate::support::{code_lines, root, rust_files};
 
@@ -20,9 +23,9 @@ fn example() -> BTreeMap<String, String> {
     variables
 }
 
-/// Every string of `config/` that is the name of a variable.
+/// Every string of `config/` that is the name of a variable, and the variables of flags.
 fn names_in_code() -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+    let mut names: BTreeSet<String> = definitions::ALL.iter().map(|flag| flag.variable.to_owned()).collect();
     for path in rust_files(&root().join("backend/src/config")) {
         let text = std::fs::read_to_string(&path).unwrap();
         for (_, line) in code_lines(&text) {
@@ -51,7 +54,15 @@ fn it_lists_exactly_the_settings_of_the_code() {
 
 #[test]
 fn the_defaults_that_it_shows_are_the_defaults() {
-    let read = |variables| format!("{:#?}", Config::from_variables(variables, Purpose::Service).unwrap());
+    let read = |variables| {
+        let mut config = Config::from_variables(variables, Purpose::Service).unwrap();
+        // A flag of the environment has another source than a default, and the same value.
+        let flags = std::mem::take(&mut config.modes.flags);
+        for (key, value) in flags {
+            assert_eq!(value, definitions::find(key).unwrap().default, "{key}");
+        }
+        format!("{config:#?}")
+    };
     assert_eq!(read(example()), read(BTreeMap::new()));
 }
 

@@ -31,6 +31,7 @@ use backend::{
         isolate::Isolation,
         readers::Readers,
     },
+    flags::{FlagControl, FlagSource, Values},
     health::{FileStorage, Health, HealthDeps, Identity},
     http::{FairShare, HttpState, Limits, Streams, router},
     runs::{RunWatchers, Runs, admission::Admission},
@@ -158,6 +159,7 @@ impl Service {
             Isolation { program: Some(env!("CARGO_BIN_EXE_innovation").into()), ..Isolation::default() };
         let readers = Readers::new(isolation, clock.clone());
         let spend = SpendMeter::new(clock.clone());
+        let flag_source = FlagSource::new(Values::new(), None, None, false, &clock);
         let tools = WorkerDeps {
             sample_engine: Engine {
                 analyst: Arc::new(ExtractiveAnalyst::new()),
@@ -171,6 +173,7 @@ impl Service {
             clock: clock.clone(),
             gate: None,
             spend: spend.clone(),
+            flags: flag_source.clone(),
         };
         let lease = Lease { owner: "here".to_owned(), duration: Duration::from_secs(15) };
         let config = WorkerConfig {
@@ -224,8 +227,20 @@ impl Service {
             fetcher,
             brands.clone(),
             audit.clone(),
+            flag_source.clone(),
             clock.clone(),
         ));
+        let flag_control = FlagControl {
+            source: flag_source,
+            store: None,
+            files: files.clone(),
+            presence: Arc::new(ReplicaPresence::new(Some(true))),
+            is_ephemeral: false,
+            clock: clock.clone(),
+            secret: None,
+            changed: Arc::default(),
+            replica: Some("here".to_owned()),
+        };
         let state = HttpState {
             serves_runs: true,
             watchers: Arc::new(RunWatchers::new(runs.clone(), storage.clone(), None)),
@@ -234,6 +249,7 @@ impl Service {
             runs,
             health: Arc::new(health),
             brands,
+            flags: Arc::new(flag_control),
             keys: Arc::new(KeyRing::new(&setup.access, clock.clone())),
             failed_keys: FailedKeys::new(clock.clone()),
             key_admin: None,

@@ -13,10 +13,10 @@ use crate::support::{
 
 const KEY: &str = "a-key-for-the-tests-0123456789";
 
-/// A service as in production: with a database, files and a key.
+/// A service as in production: with a database, files and a key, which may do everything.
 async fn service() -> (TestEnv, Service) {
     let env = TestEnv::with_database().await;
-    let service = env.serve(&[("BACKEND_API_KEYS", KEY)]).await;
+    let service = env.serve(&[("BACKEND_API_KEYS", KEY), ("ADMIN_API_KEYS", KEY)]).await;
     (env, service)
 }
 

@@ -23,6 +23,7 @@ async fn changes_of_runs_leave_audit_records() {
     let service = env.serve(&with_keys(&[("RAILWAY_DEPLOYMENT_ID", "deployment-7")])).await;
     env.model.script([Reply::HangBeforeHeaders]);
     assert_eq!(post(&service, CLIENT, &env.request("run-1")).await.0, 202);
+    eventually("the model is asked", async || env.model.calls() == 1).await;
     for _ in 0..2 {
         assert_eq!(ask(&service, CLIENT, "POST", "/api/pipeline/run-1/cancel").await.0, 200);
     }
@@ -68,6 +69,7 @@ async fn records_of_an_outage_are_imported_once() {
     let service = env.serve(&with_keys(DUAL_WRITE)).await;
     env.model.script([Reply::HangBeforeHeaders]);
     assert_eq!(post(&service, CLIENT, &env.request("run-1")).await.0, 202);
+    eventually("the model is asked", async || env.model.calls() == 1).await;
     assert_eq!(ask(&service, CLIENT, "POST", "/api/pipeline/run-1/cancel").await.0, 200);
     assert_eq!(ask(&service, CLIENT, "POST", "/api/pipeline/run-1/retry").await.0, 202);
     let folder = env.folder.path().join("data/test-outputs/.audit");

@@ -1,9 +1,11 @@
-//! Who owns a run, who changed it, and how a user is forgotten: the real binary with the keys of a client and of an admin.
+//! The owners of runs, the audit of changes, and forgotten users: the real binary with the keys of a client and of an admin.
 
 mod audit;
 mod commands;
 mod forget;
 mod principals;
+
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -17,6 +19,10 @@ const CLIENT: &str = "client-key-of-the-test";
 const ADMIN: &str = "admin-key-of-the-test";
 
 const KEYS: [(&str, &str); 2] = [("BACKEND_API_KEYS", CLIENT), ("ADMIN_API_KEYS", ADMIN)];
+
+/// Its connections are not kept: each test has a runtime of its own.
+static CLIENT_OF_TESTS: LazyLock<reqwest::Client> =
+    LazyLock::new(|| reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap());
 
 /// The settings of a mode, with keys.
 fn with_keys<'a>(mode: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -35,8 +41,7 @@ async fn post(service: &Service, key: &str, body: &Value) -> (u16, Value) {
 
 async fn send(service: &Service, key: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
     let url = format!("http://127.0.0.1:{}{path}", service.port);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let mut request = client.request(method.parse().unwrap(), url).bearer_auth(key);
+    let mut request = CLIENT_OF_TESTS.request(method.parse().unwrap(), url).bearer_auth(key);
     request = request.header("x-request-id", format!("asked-{method}"));
     if let Some(body) = body {
         request = request.header("content-type", "application/json").body(body.to_string());

@@ -371,6 +371,26 @@ impl Service {
             .await
     }
 
+    /// A request with JSON and more headers, answered.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = self.client.request(method.parse().unwrap(), self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status, headers, body }
+    }
+
     /// `POST /run`; none where there is no answer at all.
     pub(crate) async fn post(&self, body: &Value) -> Option<(u16, Value)> {
         let request = self.client.post(self.url("/run")).header("content-type", "application/json");

@@ -10,19 +10,27 @@ use crate::{
     access::{FailedKeys, KeyAdmin, KeyRing, QuotaKeeper},
     background::Background,
     config::{Config, Role},
+    flags::FlagControl,
     health::{FileStorage, Health, HealthDeps, outside::Outside},
     http::{FairShare, HttpState, Limits, Streams},
     runs::{RunWatchers, Runs, admission::Admission},
 };
 
+/// What operators control beside the runs.
+pub(super) struct Controls {
+    pub(super) flags: FlagControl,
+    pub(super) keys: Arc<KeyRing>,
+}
+
 pub(super) fn wire_http(
     config: Config,
     stores: &Stores,
     work: &Work,
+    controls: Controls,
     clock: &Arc<dyn Clock>,
     background: Background,
-    keys: Arc<KeyRing>,
 ) -> HttpState {
+    let Controls { flags, keys } = controls;
     let (router, worker) = (&stores.router, &work.worker);
     let queue = Admission::new(
         router.clone(),
@@ -38,6 +46,7 @@ pub(super) fn wire_http(
         work.fetcher.clone(),
         work.brands.clone(),
         stores.audit.clone(),
+        stores.flags.clone(),
         clock.clone(),
     ));
     let notifier = stores.postgres.clone().map(|store| store as Arc<dyn ChangeNotifier>);
@@ -71,6 +80,7 @@ pub(super) fn wire_http(
         fair_share: FairShare::new(config.connections.per_address_max, config.access.trusted_proxy_hops),
         health: Arc::new(health.with_background(background).with_outside(outside)),
         brands: work.brands.clone(),
+        flags: Arc::new(flags),
         failed_keys: FailedKeys::new(clock.clone()),
         quotas: QuotaKeeper::new(stores.usage(), router.clone(), work.spend.clone(), clock.clone()),
         key_admin: stores

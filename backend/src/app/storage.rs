@@ -18,7 +18,7 @@ use super::error::WiringError;
 use crate::{
     audit::Audit,
     config::{Config, DatabaseConfig, Role},
-    flags::{Defaults, FlagSource},
+    flags::FlagSource,
     health::FileStorage,
     telemetry::metrics::StorageMetrics,
 };
@@ -56,15 +56,21 @@ impl Stores {
     }
 }
 
-pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, WiringError> {
+/// The flags in effect.
+pub(super) fn flag_source(config: &Config, clock: &Arc<dyn Clock>) -> FlagSource {
     let modes = &config.modes;
-    let flags = FlagSource::new(
-        Defaults { database_writes: modes.database_writes, file_fallback: modes.file_fallback },
+    FlagSource::new(
+        modes.flags.clone(),
         modes.flags_file.clone(),
         // On the local disk also with a bucket: each replica has a file of its own.
         Some(config.storage.local.clone()),
+        config.database.url.is_some(),
         clock,
-    );
+    )
+}
+
+pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<Stores, WiringError> {
+    let flags = flag_source(config, clock);
     // Without a receiver, no webhook is queued.
     let webhooks_due = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
     let postgres = PostgresStore::new(&config.database)?;
@@ -91,7 +97,7 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
 }
 
 /// The configuration's statements about other replicas.
-fn presence_rules(config: &Config) -> PresenceRules {
+pub(super) fn presence_rules(config: &Config) -> PresenceRules {
     PresenceRules {
         single_replica: config.work.single_replica,
         is_web: config.work.role == Role::Web,

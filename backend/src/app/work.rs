@@ -91,6 +91,7 @@ pub(super) fn wire_work(
         clock: clock.clone(),
         gate: gate.clone(),
         spend: spend.clone(),
+        flags: stores.flags.clone(),
     };
     let worker = Worker::new(stores.router.clone(), deps, worker_config(config, owner));
     let reconciler = reconciler(config, stores, &worker, clock);

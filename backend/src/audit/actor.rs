@@ -1,4 +1,4 @@
-//! Who makes a change, and from where.
+//! The person or program that makes a change.
 
 use std::net::IpAddr;
 

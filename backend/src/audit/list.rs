@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use pipeline::clock::Timestamp;
 use storage::{StorageError, control_plane::AuditRecord};
 
-use super::{Audit, BATCH};
+use super::core::{Audit, BATCH};
 
 /// How many waiting records of the files one page looks at. More of them only wait while the database is away for long.
 const FILES_READ_MAX: usize = 10 * BATCH;

@@ -63,21 +63,27 @@ where
 }
 
 pub(super) fn reachable(deps: &CheckDeps) -> Check {
-    asking(deps, "database", "The database answers, quickly", Severity::Critical, |_, database| async move {
-        let begun = timer_now();
-        match database.server().await {
-            Ok(server) => {
-                // The first question opened the connection.
-                let (opened, begun) = (begun.elapsed(), timer_now());
-                let again = database.server().await.map(|_| begun.elapsed().as_millis());
-                let took = again.unwrap_or_else(|_| opened.as_millis());
-                let share = share(server.connections, server.connections_max);
-                let told = format!(
-                    "PostgreSQL {} answers in {took} ms as role {}; {} of {} connections are in use",
-                    server.version, server.role, server.connections, server.connections_max
-                );
-                let data = json!({ "server": server, "query_ms": u64::try_from(took).unwrap_or(u64::MAX) });
-                match () {
+    asking(
+        deps,
+        "database",
+        "The database answers, quickly",
+        Severity::Critical,
+        |deps, database| async move {
+            let begun = timer_now();
+            match database.server().await {
+                Ok(server) => {
+                    // The first question opened the connection.
+                    let (opened, begun) = (begun.elapsed(), timer_now());
+                    let again = database.server().await.map(|_| begun.elapsed().as_millis());
+                    let took = again.unwrap_or_else(|_| opened.as_millis());
+                    let share = share(server.connections, server.connections_max);
+                    let told = format!(
+                        "PostgreSQL {} answers in {took} ms as role {}; {} of {} connections are in use",
+                        server.version, server.role, server.connections, server.connections_max
+                    );
+                    let data =
+                        json!({ "server": server, "query_ms": u64::try_from(took).unwrap_or(u64::MAX) });
+                    match () {
                     () if took > QUERY_MS_MAX => Finding::warn(format!("{told}; the limit is {QUERY_MS_MAX} ms"))
                         .next("psql \"$DATABASE_URL\" -c 'SELECT pid, state, wait_event, query_start FROM pg_stat_activity'"),
                     () if share > CONNECTIONS_SHARE_MAX => {
@@ -86,11 +92,13 @@ pub(super) fn reachable(deps: &CheckDeps) -> Check {
                     () => Finding::ok(told),
                 }
                 .with(data)
+                }
+                Err(error) if is_read_only(&error) => read_only(&deps, &error),
+                Err(error) => Finding::fail(format!("the database does not answer: {error}"))
+                    .next(format!("{SET_URL} innovation doctor")),
             }
-            Err(error) => Finding::fail(format!("the database does not answer: {error}"))
-                .next(format!("{SET_URL} innovation doctor")),
-        }
-    })
+        },
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share of some hundred connections")]
@@ -104,32 +112,33 @@ pub(super) fn writable(deps: &CheckDeps) -> Check {
         "database-writable",
         "The database takes writes",
         Severity::Critical,
-        |_, database| async move {
+        |deps, database| async move {
             match database.probe().await {
-            Ok(()) => Finding::ok("rows of the check's own were inserted, changed and removed again"),
-            Err(error) if error.kind == StorageErrorKind::Schema => {
-                Finding::fail(error.to_string()).next("innovation migrate status")
-            }
-            Err(error) => match database.server().await {
-                Ok(server) if server.is_in_recovery => {
-                    Finding::fail(format!("database {} is a standby, which takes no writes", server.database))
-                        .next(SET_URL)
+                Ok(()) => Finding::ok("rows of the check's own were inserted, changed and removed again"),
+                Err(error) if is_read_only(&error) => read_only(&deps, &error),
+                Err(error) if error.kind == StorageErrorKind::Schema => {
+                    Finding::fail(error.to_string()).next("innovation migrate status")
                 }
-                Ok(server) if server.is_read_only => Finding::fail(format!(
-                    "database {} is switched to read-only (default_transaction_read_only)",
-                    server.database
-                ))
-                .next(format!(
-                    "psql \"$DATABASE_URL_NON_POOLING\" -c 'SET default_transaction_read_only = off' -c 'ALTER DATABASE \"{}\" SET default_transaction_read_only = off'",
-                    server.database
-                )),
-                Ok(_) => Finding::fail(format!("the database refuses a write: {error}"))
-                    .next("innovation migrate status"),
                 Err(error) => unanswered(&error),
-            },
-        }
+            }
         },
     )
+}
+
+/// SQLSTATE `read_only_sql_transaction`.
+fn is_read_only(error: &StorageError) -> bool {
+    error.sqlstate() == Some("25006")
+}
+
+/// A standby is another server's copy. Else somebody has switched the database to read-only.
+fn read_only(deps: &CheckDeps, error: &StorageError) -> Finding {
+    let url = deps.config.database.session_url().and_then(|url| Address::parse(url).ok());
+    let name = url.as_ref().and_then(|address| address.options.get_database()).unwrap_or("postgres");
+    Finding::fail(error.to_string())
+        .next(format!(
+            "psql \"$DATABASE_URL_NON_POOLING\" -c 'SET default_transaction_read_only = off' -c 'ALTER DATABASE \"{name}\" SET default_transaction_read_only = off'"
+        ))
+        .next(SET_URL)
 }
 
 pub(super) fn pooler(deps: &CheckDeps) -> Check {

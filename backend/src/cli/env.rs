@@ -1,6 +1,11 @@
 //! `innovation env`: checks, compares and describes the variables of the environment.
 
-use std::{collections::BTreeMap, io::Read as _, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    io::{IsTerminal as _, Read as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use serde_json::{Value, json};
 
@@ -139,6 +144,9 @@ fn read(file: &std::path::Path) -> Result<BTreeMap<String, String>, ExitCode> {
         ExitCode::from(EXIT_COULD_NOT_CHECK)
     };
     let bytes = if file.as_os_str() == "-" {
+        if std::io::stdin().is_terminal() {
+            return Err(could_not("nothing is piped in"));
+        }
         let mut bytes = Vec::new();
         let read = std::io::stdin().lock().take(STDIN_BYTES_MAX).read_to_end(&mut bytes);
         read.map_err(|error| could_not(&error.to_string()))?;

@@ -11,6 +11,7 @@ pub mod eval;
 mod exit;
 pub mod export;
 pub mod extract;
+pub mod flags;
 pub mod forget;
 pub mod gate;
 pub mod healthcheck;
@@ -106,6 +107,8 @@ enum Command {
     Runs(runs::Args),
     /// Delete all runs of a user for good; shows them first
     Forget(forget::Args),
+    /// Show feature flags, change them for all replicas, or roll the storage mode back
+    Flags(flags::Args),
     /// Check whether a service is alive; exit code 1 if it is not, 3 if it does not answer
     Healthcheck(healthcheck::Args),
 }
@@ -185,6 +188,7 @@ pub fn main() -> ExitCode {
             Command::Runs(args) => runs::run(args, &config).await,
             Command::Forget(args) => forget::run(args, &config).await,
             Command::Audit(Audit::Log(args)) => audit::run(args, &config).await,
+            Command::Flags(args) => flags::run(args, &config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
             // They have run.
             Command::Doctor(_)

@@ -29,6 +29,9 @@ use crate::{
 /// one or two passes.
 const FLUSH_MIN: Duration = Duration::from_secs(2);
 
+/// How long the start waits for the flags of the database. An order is a matter of seconds, and so is a start.
+const FLAGS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How many unsynced runs the log names.
 const NAMED_MAX: usize = 5;
 
@@ -58,6 +61,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let address = SocketAddr::from((config.process.host, config.process.port));
     let warnings = config.warnings.clone();
     let service = Service::new(config).map_err(|error| error.to_string())?;
+    read_flags(&service).await;
     announce(&service, role, &warnings);
     prove_reading(&service);
     let requests = RequestRuntime::start().map_err(|error| error.to_string())?;
@@ -73,6 +77,14 @@ async fn serve(config: Config) -> Result<(), String> {
     leave(service, ending, drain.saturating_sub(gone).max(FLUSH_MIN)).await;
     tracing::info!(event = "service_stopped", "stopped");
     Ok(())
+}
+
+/// Applies the flags of the database before the first request, if it answers soon. A service must start without it.
+async fn read_flags(service: &Service) {
+    if let Some(sync) = &service.flag_sync {
+        // The task that goes on with it logs an outage.
+        let _ = timeout(FLAGS_TIMEOUT, sync.pass()).await;
+    }
 }
 
 /// The limits of connections, within the process's limit of open files.
@@ -176,6 +188,7 @@ async fn leave(service: Service, ending: Ending, flush_window: Duration) {
     files.leave().await;
     service.background.stop(Lifetime::Process);
     wait(ending.heartbeat).await;
+    let _ = timeout(GOODBYE_TIMEOUT, wait(ending.flags)).await;
     let _ = timeout(GOODBYE_TIMEOUT, wait(ending.notifications)).await;
     if let Some(postgres) = &service.postgres {
         // The server notices a lost client anyway.

@@ -110,7 +110,7 @@ impl Config {
         }
         let audit = AuditConfig::read(&mut reader);
         let connections = ConnectionsConfig::read(&mut reader);
-        let modes = ModesConfig::read(&mut reader);
+        let modes = ModesConfig::read(&mut reader, strictness);
         let work = WorkConfig::read(&mut reader);
         let ocr = OcrConfig::read(&mut reader, work.run_deadline);
         let webhooks = WebhooksConfig::read(&mut reader, strictness);

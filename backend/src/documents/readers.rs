@@ -138,10 +138,10 @@ impl Readers {
         source_name: &str,
         bytes: &[u8],
     ) -> Result<Document, DocumentError> {
-        self.extract_held(requester, None, source_name, bytes).await
+        self.extract_held(requester, None, ReadingMethod::ForkServer, source_name, bytes).await
     }
 
-    /// As [`Readers::extract`]. A document that waits minutes for OCR gives its place in memory to another one, and has
+    /// As [`Readers::extract`], by this method, if it works. A document that waits minutes for OCR gives its place in memory to another one, and has
     /// one among the scans.
     ///
     /// # Errors
@@ -151,6 +151,7 @@ impl Readers {
         &self,
         requester: &Requester,
         in_memory: Option<InMemory>,
+        method: ReadingMethod,
         source_name: &str,
         bytes: &[u8],
     ) -> Result<Document, DocumentError> {
@@ -159,7 +160,7 @@ impl Readers {
         }
         // Even without a slot, the child would be limited.
         let slot = self.0.reading.take(requester).await;
-        let (method, outcome) = self.read(source_name, bytes).await;
+        let (method, outcome) = self.read(method, source_name, bytes).await;
         drop(slot);
         if let Some(confinement) = outcome.confinement {
             self.note(method, confinement);
@@ -208,9 +209,11 @@ impl Readers {
 
     /// If the server ends on the way, the document gets a process of its own, so that one document ends at
     /// most one server.
-    async fn read(&self, source_name: &str, bytes: &[u8]) -> (ReadingMethod, Outcome) {
+    async fn read(&self, method: ReadingMethod, source_name: &str, bytes: &[u8]) -> (ReadingMethod, Outcome) {
         let Inner { servers, isolation, .. } = &*self.0;
-        if let Some(server) = servers.get(isolation.program()).await {
+        if method == ReadingMethod::ForkServer
+            && let Some(server) = servers.get(isolation.program()).await
+        {
             match fork_server::read(&server, &isolation.limits, source_name, bytes).await {
                 Ok(outcome) => {
                     servers.worked().await;

@@ -1,7 +1,7 @@
-//! A copy of the last good content of the flags file, on the local disk of this replica. It counts at a later start,
-//! if the file cannot be used then.
+//! A copy of the last good flags of one source, on the local disk of this replica: of the flags file, of the database, or of
+//! an order. It counts at a later start, if the source cannot be used then.
 //!
-//! The copy names its flags file and the time at which that file was good. A copy of another file, or an old one,
+//! The copy names its source and the time at which that source was good. A copy of another source, or an old one,
 //! tells nothing about the present: it could bring back the flags of an incident that ended long ago.
 
 use std::{
@@ -20,29 +20,35 @@ use super::{
     limited::LimitedCall,
 };
 
-/// The copy, below the local storage folder. No run has a name with a dot.
-pub(super) const PLACE: &str = ".flags/last-good";
+/// The copy of the flags file, below the local storage folder. No run has a name with a dot.
+pub(super) const FILE_PLACE: &str = ".flags/last-good";
+/// The copy of the database's flags.
+pub(super) const DATABASE_PLACE: &str = ".flags/database";
+/// The copy of the order in effect.
+pub(super) const ORDER_PLACE: &str = ".flags/order";
 const FOLDER: &str = ".flags";
 
 /// The room for the first line. The system allows a path of 4096 bytes, and escapes make it longer.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 
-/// A copy of a file that was last good so long ago does not count. An incident, a weekend and a late repair fit.
+/// A copy of a source that was last good so long ago does not count. An incident, a weekend and a late repair fit.
 const VALID: TimeDelta = TimeDelta::days(7);
 
-/// A good file that does not change confirms its copy as often: seldom enough for any disk.
+/// A good source that does not change confirms its copy as often: seldom enough for any disk.
 const CONFIRMED_EVERY: TimeDelta = TimeDelta::hours(1);
 
-/// The start of the first line. The time follows, in milliseconds since 1970, and the path.
+/// The start of the first line. The time follows, in milliseconds since 1970, and the name of the source.
 const HEADER: &str = "# good at ";
 
 /// The call that writes the copy. Tests let it hang.
-pub(super) type Write = fn(&Path, &[u8]) -> io::Result<()>;
+pub(super) type Write = fn(&Path, &str, &[u8]) -> io::Result<()>;
 
 #[derive(Debug)]
 pub(super) struct Snapshot {
     folder: PathBuf,
-    flags_file: PathBuf,
+    place: &'static str,
+    /// The source, in one line.
+    name: String,
     clock: Arc<dyn Clock>,
     write: Write,
     disk: LimitedCall,
@@ -59,8 +65,23 @@ struct Kept {
 }
 
 impl Snapshot {
-    pub(super) fn new(folder: PathBuf, flags_file: PathBuf, clock: Arc<dyn Clock>, write: Write) -> Self {
-        Self { folder, flags_file, clock, write, disk: LimitedCall::default(), kept: Mutex::default() }
+    /// Of the flags file.
+    pub(super) fn of_file(folder: PathBuf, flags_file: &Path, clock: Arc<dyn Clock>, write: Write) -> Self {
+        Self::new(folder, FILE_PLACE, format!("{flags_file:?}"), clock, write)
+    }
+
+    /// Of the flags in the database.
+    pub(super) fn of_database(folder: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self::new(folder, DATABASE_PLACE, "database".to_owned(), clock, write)
+    }
+
+    /// Of the order in effect.
+    pub(super) fn of_order(folder: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        Self::new(folder, ORDER_PLACE, "order".to_owned(), clock, write)
+    }
+
+    fn new(folder: PathBuf, place: &'static str, name: String, clock: Arc<dyn Clock>, write: Write) -> Self {
+        Self { folder, place, name, clock, write, disk: LimitedCall::default(), kept: Mutex::default() }
     }
 
     /// Keeps good content for a later start. Blocks, for a limited time.
@@ -69,9 +90,9 @@ impl Snapshot {
         if self.kept.lock().holds(&text, now) {
             return;
         }
-        let content = format!("{HEADER}{} {}\n{text}", now.timestamp_millis(), self.name());
-        let (folder, write) = (self.folder.clone(), self.write);
-        let written = self.disk.run(move || write(&folder, content.as_bytes()));
+        let content = format!("{HEADER}{} {}\n{text}", now.timestamp_millis(), self.name);
+        let (folder, place, write) = (self.folder.clone(), self.place, self.write);
+        let written = self.disk.run(move || write(&folder, place, content.as_bytes()));
         let mut kept = self.kept.lock();
         match written {
             Ok(()) => *kept = Kept { text: Some(text), at: now, is_failing: false },
@@ -79,23 +100,23 @@ impl Snapshot {
                 kept.is_failing = true;
                 tracing::warn!(
                     event = "flags_snapshot_failed",
-                    place = %self.folder.join(PLACE).display(),
+                    place = %self.folder.join(self.place).display(),
                     %error,
-                    "the flags of FLAGS_FILE could not be kept; if the file is unreadable at the next start, the environment applies"
+                    "the last good flags could not be kept; if their source is unreadable at the next start, they do not apply then"
                 );
             }
             Err(_) => {}
         }
     }
 
-    /// The last good content of this flags file, if there is a copy that counts. Blocks, for a limited time.
+    /// The last good content of this source, if there is a copy that counts. Blocks, for a limited time.
     ///
     /// # Errors
     ///
     /// `TimedOut` if the disk does not answer.
     pub(super) fn load(&self) -> io::Result<Option<String>> {
-        let folder = self.folder.clone();
-        let read = self.disk.run(move || PrivateTree::new(folder).read(PLACE, BYTES_MAX + HEADER_BYTES_MAX));
+        let (folder, place) = (self.folder.clone(), self.place);
+        let read = self.disk.run(move || PrivateTree::new(folder).read(place, BYTES_MAX + HEADER_BYTES_MAX));
         if let Err(error) = &read
             && error.kind() == io::ErrorKind::TimedOut
         {
@@ -110,12 +131,7 @@ impl Snapshot {
         let (at_ms, name) = header.strip_prefix(HEADER)?.split_once(' ')?;
         let at_ms: i64 = at_ms.parse().ok()?;
         let age = TimeDelta::milliseconds(self.clock.now().timestamp_millis().saturating_sub(at_ms));
-        (name == self.name() && age < VALID).then(|| text.to_owned())
-    }
-
-    /// The path of the flags file in one line.
-    fn name(&self) -> String {
-        format!("{:?}", self.flags_file)
+        (name == self.name && age < VALID).then(|| text.to_owned())
     }
 }
 
@@ -130,10 +146,10 @@ impl Kept {
 /// # Errors
 ///
 /// An error of the file system. The old copy stays.
-pub(super) fn write(folder: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn write(folder: &Path, place: &str, content: &[u8]) -> io::Result<()> {
     let tree = PrivateTree::new(folder.to_owned());
     tree.make_folder(FOLDER)?;
     tree.remove_temporaries(FOLDER)?;
-    tree.replace(PLACE, content)?;
+    tree.replace(place, content)?;
     tree.flush(FOLDER)
 }

@@ -7,7 +7,13 @@ use super::{
     check::{Check, CheckStatus},
     report::{ModelPause, Schema, StorageReport},
 };
-use crate::config::Role;
+use crate::{
+    config::Role,
+    flags::{
+        FlagListing,
+        definitions::{PAUSE_ACCEPTANCE, PAUSE_CLAIMS},
+    },
+};
 
 impl Check {
     pub(super) fn of_schema(storage: &StorageReport) -> Self {
@@ -73,9 +79,26 @@ impl Check {
         Self { name: "model", status, detail, elapsed_ms: 0 }
     }
 
-    pub(super) fn of_flags(alarm: Option<String>) -> Self {
-        let status = if alarm.is_some() { CheckStatus::Failed } else { CheckStatus::Ok };
-        Self { name: "flags", status, detail: alarm, elapsed_ms: 0 }
+    /// A pause is meant, and easily forgotten. Replicas differ for a moment after each change.
+    pub(super) fn of_flags(alarm: Option<String>, flags: Option<&FlagListing>) -> Self {
+        let mut details: Vec<String> = alarm.into_iter().collect();
+        let status = if details.is_empty() { CheckStatus::Warning } else { CheckStatus::Failed };
+        if let Some(listing) = flags {
+            let is_on = |key| listing.flags.iter().any(|flag| flag.key == key && flag.value == true);
+            for key in [PAUSE_CLAIMS.key, PAUSE_ACCEPTANCE.key] {
+                if is_on(key) {
+                    details
+                        .push(format!("{key} is on; to end it: innovation flags set {key} false --reason …"));
+                }
+            }
+            let behind = listing.behind();
+            if !behind.is_empty() {
+                details.push(format!("not at the newest revision of the flags: {}", behind.join(", ")));
+            }
+        }
+        let status = if details.is_empty() { CheckStatus::Ok } else { status };
+        let detail = (!details.is_empty()).then(|| details.join("; "));
+        Self { name: "flags", status, detail, elapsed_ms: 0 }
     }
 
     /// Leases and times of both sides are compared, so their clocks must agree.

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     background::TaskStatus,
     documents::{ocr::OcrReport, readers::ReaderReport},
+    flags::FlagListing,
     telemetry::metrics::Measured,
 };
 use storage::{
@@ -45,8 +46,11 @@ pub struct HealthDetails {
     pub model_pause: Option<ModelPause>,
     /// Waiting runs by reason. None while unknown.
     pub waiting_runs: Option<BTreeMap<WaitReason, usize>>,
-    /// Why the flags file is rejected.
+    /// The problem of the sources of flags, while there is one.
     pub flags_alarm: Option<String>,
+    /// Every flag with its source, and which replica has applied which revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flags: Option<FlagListing>,
     /// This process's background tasks, and how the last pass of each went.
     pub background: Vec<TaskStatus>,
     pub checks: Vec<Check>,
@@ -89,6 +93,7 @@ impl Health {
         let flags_alarm = self.sources.flags.as_ref().and_then(|flags| {
             if audience == Audience::Operator { flags.alarm() } else { flags.public_alarm() }
         });
+        let flags = self.sources.flags.as_ref().map(FlagListing::of);
         let storage = self.storage_report(&stores, figures, audience);
         let model_breaker = self.sources.model.as_ref().map(|model| model.state_name());
         let model_pause = self.model_pause();
@@ -97,7 +102,7 @@ impl Health {
         checks.push(Check::of_reconciliation(&storage));
         checks.push(parser);
         checks.push(Check::of_model(model_breaker, model_pause));
-        checks.push(Check::of_flags(flags_alarm.clone()));
+        checks.push(Check::of_flags(flags_alarm.clone(), flags.as_ref()));
         checks.push(Check::of_clock(self.clock_skew()));
         checks.push(Check::of_workers(replicas.as_deref()));
         checks.push(Check::of_durability(&storage, not_ready));
@@ -119,6 +124,7 @@ impl Health {
             model_pause,
             waiting_runs,
             flags_alarm,
+            flags,
             background: self.background.as_ref().map_or_else(Vec::new, |background| {
                 // Reasons name addresses and paths; a deployment's health is public.
                 background.statuses(audience == Audience::Operator)

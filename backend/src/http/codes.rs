@@ -42,6 +42,7 @@ codes! {
     PAGE_NOT_DRAWABLE = NOT_FOUND, "page_not_drawable", "the page cannot be shown as a picture";
     EVIDENCE_NOT_FOUND = NOT_FOUND, "evidence_not_found", "the run's report has no quote with this label";
     KEY_NOT_FOUND = NOT_FOUND, "key_not_found", "there is no key with this id";
+    FLAG_NOT_FOUND = NOT_FOUND, "flag_not_found", "there is no flag with this key, or no such change";
     NO_ROUTE = NOT_FOUND, "not_found", "there is nothing at this address";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method_not_allowed", "the address does not support this method";
     NOT_ACCEPTABLE = NOT_ACCEPTABLE, "not_acceptable", "the answer is not available in a form that Accept allows";
@@ -56,6 +57,9 @@ codes! {
     KEY_IN_USE = CONFLICT, "key_in_use", "nobody ends the key they act with";
     LAST_ADMIN_KEY = CONFLICT, "last_admin_key", "no other admin key would stay valid";
     TOO_MANY_KEYS = CONFLICT, "too_many_keys", "there are as many valid keys as the service keeps";
+    FLAG_CHANGED = CONFLICT, "flag_changed", "the flag was changed after the revision that the caller has seen";
+    FLAGS_INVALID = CONFLICT, "flags_invalid", "the change would switch off all storage";
+    ROLLBACK_REFUSED = CONFLICT, "rollback_refused", "the mode stops acceptance, or keeps outputs on ephemeral disks alone";
     RUN_DELETED = GONE, "run_deleted", "the run has been deleted";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the Content-Type is not JSON";
@@ -67,6 +71,8 @@ codes! {
     BRAND_INVALID = INTERNAL_SERVER_ERROR, "brand_invalid", "the brand's profile is invalid";
     PERSISTENCE_DISABLED = SERVICE_UNAVAILABLE, "persistence_disabled", "storage is switched off";
     KEYS_UNAVAILABLE = SERVICE_UNAVAILABLE, "keys_unavailable", "the database is away, and the key or its right cannot be checked without it";
+    ACCEPTANCE_PAUSED = SERVICE_UNAVAILABLE, "acceptance_paused", "operators have paused the acceptance of runs";
+    FLAGS_UNAVAILABLE = SERVICE_UNAVAILABLE, "flags_unavailable", "the flags of the database cannot be changed now";
     DRAINING = SERVICE_UNAVAILABLE, "draining", "this replica is stopping";
     NOT_ALONE = SERVICE_UNAVAILABLE, "not_alone", "files alone may not accept or deny a run: another replica may have it";
     QUEUE_FULL = SERVICE_UNAVAILABLE, "queue_full", "too many runs wait";

@@ -40,6 +40,9 @@ const RETRY_NOT_ALONE: Duration = Duration::from_secs(5);
 /// `Retry-After` while the queue is full. A run takes minutes, and a slot becomes free every few seconds.
 const RETRY_QUEUE: Duration = Duration::from_secs(10);
 
+/// `Retry-After` while operators have paused acceptance. A pause lasts minutes.
+const RETRY_PAUSED: Duration = Duration::from_secs(30);
+
 /// `Retry-After` while an operator has switched storage off.
 const RETRY_DISABLED: Duration = Duration::from_secs(30);
 
@@ -195,6 +198,9 @@ impl From<SubmitError> for Problem {
             SubmitError::RequestMismatch(_) => Self::new(codes::RUN_CONFLICT, error.to_string()),
             SubmitError::Deleted(_) => Self::new(codes::RUN_ID_DELETED, error.to_string()),
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
+            SubmitError::Paused => {
+                Self::unavailable(codes::ACCEPTANCE_PAUSED, error.to_string(), RETRY_PAUSED)
+            }
             SubmitError::Draining => NotReady::Draining.into(),
             SubmitError::QueueFull => Self::unavailable(codes::QUEUE_FULL, error.to_string(), RETRY_QUEUE),
             SubmitError::NotAlone(refusal) => Self::not_alone(*refusal),

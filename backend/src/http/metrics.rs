@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{
     auth::{self, Doorkeeper},
     cache_control::UNALTERED,
+    codes,
     error::Problem,
     operation::{Key, Operation},
     state::HttpState,
@@ -35,6 +36,7 @@ pub(super) fn describe_json() -> Operation {
         .text("Requires the same key as `/metrics`.")
         .with_key(Key::Metrics)
         .json::<MetricsBody>(StatusCode::OK, "the metrics")
+        .problems(&[codes::INSUFFICIENT_ROLE])
 }
 
 /// All metrics of this process.

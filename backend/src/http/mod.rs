@@ -24,6 +24,7 @@ mod guards;
 pub mod health;
 mod held_body;
 pub mod metrics;
+mod ofrep;
 pub mod openapi;
 mod operation;
 mod origin;

@@ -92,7 +92,9 @@ pub(super) fn document(served: &[Served]) -> Value {
         "tags": [
             {"name": "Runs", "description": "Submit, follow, cancel, retry and delete runs."},
             {"name": "Brands", "description": "The profiles of the brands that a run can use."},
+            {"name": "Flags", "description": "Evaluate flags, by the OpenFeature Remote Evaluation Protocol."},
             {"name": "Keys", "description": "Make, list, rotate and revoke keys."},
+            {"name": "Operations", "description": "Flags, the audit, and other state of the service."},
             {"name": "Health", "description": "The state of the service and its dependencies."},
             {"name": "Documentation", "description": "This."},
         ],
@@ -157,6 +159,7 @@ fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<V
                 "page" => {
                     (describe::<u32>(&mut schemas.read), "The page's number, from 1, as the report cites it.")
                 }
+                "key" => (describe::<String>(&mut schemas.read), "The flag's key, as in the list of flags."),
                 "label" => {
                     (describe::<String>(&mut schemas.read), "The quote's label in the report, such as `E12`.")
                 }

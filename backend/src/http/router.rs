@@ -14,10 +14,10 @@ use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLay
 
 use super::{
     access_log,
-    admin::{self, keys},
+    admin::{audit, flags, keys},
     auth, brands, cors, docs,
     error::{self, Problem},
-    guards, health, metrics, openapi, origin,
+    guards, health, metrics, ofrep, openapi, origin,
     routes::{Routes, Served},
     runs::{self, describe},
     state::HttpState,
@@ -64,13 +64,26 @@ fn key_routes() -> Routes {
         .post("/api/admin/keys/{key_id}/rotate", keys::rotate, keys::describe_rotate())
 }
 
-/// What operators read.
-fn operations() -> Routes {
-    Routes::requiring(Permission::ReadOperations).get(
-        "/api/admin/audit",
-        admin::audit::list,
-        admin::audit::describe(),
-    )
+/// Flags by the OpenFeature Remote Evaluation Protocol.
+fn evaluations() -> Routes {
+    Routes::requiring(Permission::ReadRuns)
+        .post("/ofrep/v1/evaluate/flags", ofrep::all, ofrep::describe_all())
+        .post("/ofrep/v1/evaluate/flags/{key}", ofrep::one, ofrep::describe_one())
+}
+
+/// The reads of operators.
+fn operation_reads() -> Routes {
+    Routes::requiring(Permission::ReadOperations)
+        .get("/api/admin/audit", audit::list, audit::describe())
+        .get("/api/admin/flags", flags::list, flags::describe_list())
+        .get("/api/admin/flags/{key}", flags::one, flags::describe_one())
+        .get("/api/admin/flags/{key}/history", flags::history, flags::describe_history())
+}
+
+fn operation_changes() -> Routes {
+    Routes::requiring(Permission::Operate)
+        .put("/api/admin/flags/{key}", flags::set, flags::describe_set())
+        .post("/api/admin/emergency-rollback", flags::rollback, flags::describe_rollback())
 }
 
 fn public() -> Routes {
@@ -100,8 +113,8 @@ async fn docs_page() -> Result<Response, Problem> {
 }
 
 /// The routes that require a key.
-fn guarded() -> [Routes; 5] {
-    [submissions(), reads(), actions(), operations(), key_routes()]
+fn guarded() -> [Routes; 7] {
+    [submissions(), reads(), actions(), evaluations(), operation_reads(), operation_changes(), key_routes()]
 }
 
 /// All operations, for the documentation.

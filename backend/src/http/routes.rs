@@ -3,7 +3,7 @@
 use axum::{
     Router,
     handler::Handler,
-    routing::{MethodRouter, delete, get, post},
+    routing::{MethodRouter, delete, get, post, put},
 };
 
 use storage::control_plane::Permission;
@@ -57,6 +57,15 @@ impl Routes {
         operation: Operation,
     ) -> Self {
         self.add("post", path, post(handler), operation)
+    }
+
+    pub(super) fn put<T: 'static>(
+        self,
+        path: &'static str,
+        handler: impl Handler<T, HttpState>,
+        operation: Operation,
+    ) -> Self {
+        self.add("put", path, put(handler), operation)
     }
 
     pub(super) fn delete<T: 'static>(

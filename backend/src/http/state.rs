@@ -8,6 +8,7 @@ use crate::{
     audit::Audit,
     brands::BrandFolder,
     config::AccessConfig,
+    flags::FlagControl,
     health::Health,
     runs::{RunWatchers, Runs},
 };
@@ -21,6 +22,7 @@ pub struct HttpState {
     pub fair_share: Arc<FairShare>,
     pub health: Arc<Health>,
     pub brands: BrandFolder,
+    pub flags: Arc<FlagControl>,
     pub access: Arc<AccessConfig>,
     pub keys: Arc<KeyRing>,
     pub failed_keys: Arc<FailedKeys>,

@@ -14,7 +14,7 @@ use storage::{
     RunRecord, StorageError, StorageErrorKind, TombstoneOutcome, control_plane::AuditRecord, prelude::*,
 };
 
-/// Who changes a run, and which runs they may change.
+/// The actor of a change, and the runs that they may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct By {
     pub scope: Scope,
@@ -153,7 +153,7 @@ impl Runs {
                     return Err(ControlError::Running(run_id.clone()));
                 }
                 failpoints::hit("buried");
-                // The tombstone decides. What is left is removed in any case.
+                // The tombstone decides. The rest is removed in any case.
                 self.leave_record(by, "run.delete", run_id, seen.status, json!({ "deleted": true })).await;
             }
             Err(QueryError::Deleted(_)) => {}

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use super::service::Runs;
 use crate::access::Scope;
 use storage::{
-    End, Listing, RunPage, RunRecord, RunSummary, StorageError, StoredIn, Waiting, control_plane::Principal,
-    mode::Mode, prelude::*, router::FileRefusal,
+    End, Listing, RunPage, RunRecord, RunSummary, StorageError, StorageErrorKind, StoredIn, Waiting,
+    control_plane::Principal, mode::Mode, prelude::*, router::FileRefusal,
 };
 
 /// Why a run cannot be shown.
@@ -104,6 +104,43 @@ pub struct StageView {
 }
 
 impl Runs {
+    /// Loads a run that the caller may see. All use cases over one run find it here.
+    pub(super) async fn find(&self, run_id: &RunId, scope: &Scope) -> Result<RunRecord, QueryError> {
+        match self.router.load(run_id).await {
+            Ok(Some(record)) if scope.admits(&record.principal) => Ok(record),
+            // The answer does not tell it from an id that nobody has used.
+            Ok(Some(_)) if self.sees_every_run() => Err(self.unknown(run_id)),
+            Ok(Some(_)) => Err(QueryError::Unavailable(StorageError::new(
+                StorageErrorKind::Unavailable,
+                "the database is away, and may hold the run",
+            ))),
+            missing => Err(self.why_missing(run_id, scope, missing.err()).await),
+        }
+    }
+
+    /// Finds out why a run is missing: deleted, never there, or not readable.
+    async fn why_missing(&self, run_id: &RunId, scope: &Scope, error: Option<StorageError>) -> QueryError {
+        match (self.router.deleted_owner(run_id).await, error) {
+            (Ok(Some(owner)), _) if scope.admits(&owner) => QueryError::Deleted(run_id.clone()),
+            // While the database is away, this is also the answer for a run that no file names.
+            (_, Some(error)) | (Err(error), None) => QueryError::Unavailable(error),
+            (Ok(_), None) => self.unknown(run_id),
+        }
+    }
+
+    /// Whether the service can say that a run does not exist. While the database is away, it cannot.
+    fn sees_every_run(&self) -> bool {
+        self.router.database().is_none() || self.router.is_database_open()
+    }
+
+    /// The answer for a run that is nowhere, or that the caller may not see.
+    fn unknown(&self, run_id: &RunId) -> QueryError {
+        match self.router.unseen_runs() {
+            Some(refusal) => QueryError::NotAlone(run_id.clone(), refusal),
+            None => QueryError::NotFound(run_id.clone()),
+        }
+    }
+
     /// Reads one run from the store that holds its newest state.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use pipeline::{
 use super::service::Runs;
 use crate::{
     documents::{address::AddressError, name, sample},
+    flags::definitions::PAUSE_ACCEPTANCE,
     telemetry::metrics,
 };
 use foundation::failpoints;
@@ -59,6 +60,8 @@ pub enum SubmitError {
         "storage is switched off (ENABLE_DATABASE_WRITES and ENABLE_FILE_FALLBACK are both false), so nothing is accepted"
     )]
     PersistenceDisabled,
+    #[error("operators have paused the acceptance of runs (OPERATIONS_PAUSE_ACCEPTANCE); try again later")]
+    Paused,
     #[error("this replica is stopping; try again")]
     Draining,
     #[error("the queue of waiting runs is full (MAX_QUEUED_RUNS); try again")]
@@ -78,7 +81,7 @@ impl Runs {
     ///
     /// [`SubmitError::KeyRequired`], [`SubmitError::Address`], [`SubmitError::BrandNotFound`] or
     /// [`SubmitError::RequestMismatch`] if the request is refused. [`SubmitError::Deleted`] if the id belongs
-    /// to a deleted run. [`SubmitError::Draining`], [`SubmitError::QueueFull`],
+    /// to a deleted run. [`SubmitError::Paused`], [`SubmitError::Draining`], [`SubmitError::QueueFull`],
     /// [`SubmitError::PersistenceDisabled`], [`SubmitError::NotAlone`] or [`SubmitError::Unavailable`] if the
     /// service cannot accept it now.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, SubmitError> {
@@ -90,6 +93,9 @@ impl Runs {
             false => name::of_url(&self.fetcher.check(&submission.document_url)?),
         };
         let (brand_id, profile) = self.brand(&submission).await?;
+        if self.flags.is_on(&PAUSE_ACCEPTANCE) {
+            return Err(SubmitError::Paused);
+        }
         if self.worker.is_stopping() {
             return Err(SubmitError::Draining);
         }

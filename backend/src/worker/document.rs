@@ -19,11 +19,14 @@ use tracing::Instrument as _;
 use url::Url;
 
 use super::settings::WorkerDeps;
-use crate::documents::{
-    fetch::{Download, Sink},
-    name,
-    readers::Requester,
-    sample,
+use crate::{
+    documents::{
+        fetch::{Download, Sink},
+        name,
+        readers::{ReadingMethod, Requester},
+        sample,
+    },
+    flags::definitions::EXTRACTION_POOL,
 };
 use foundation::failpoints;
 use storage::{
@@ -88,7 +91,12 @@ pub(super) async fn read(
         }
     };
     let source_name = name::choose(&request.source, server_name.as_deref());
-    let extraction = deps.readers.extract_held(&requester, in_memory, source_name, &bytes);
+    let method = if deps.flags.is_on_for(&EXTRACTION_POOL, fence.run.as_str()) {
+        ReadingMethod::ForkServer
+    } else {
+        ReadingMethod::ProcessPerDocument
+    };
+    let extraction = deps.readers.extract_held(&requester, in_memory, method, source_name, &bytes);
     let (document, ()) = tokio::join!(extraction, spooling);
     let document = document?;
     if is_new && has_files {

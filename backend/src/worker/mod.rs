@@ -37,7 +37,10 @@ use self::{
     inner::{Active, Inner},
     progress::Progress,
 };
-use crate::llm::gate::{Admission, Refusal};
+use crate::{
+    flags::definitions::PAUSE_CLAIMS,
+    llm::gate::{Admission, Refusal},
+};
 use storage::{
     Claim, Fence, Lease, Postponement, RunSubmission, StorageError, WaitingRuns, prelude::*, router::Router,
 };
@@ -177,9 +180,8 @@ impl Worker {
         let lost = CancellationToken::new();
         let progress = Arc::new(Progress::new(&*self.inner.deps.clock));
         let active = Active { fence: fence.clone(), lost: lost.clone(), progress: progress.clone() };
-        if self.active().insert(run.clone(), active).is_some() {
-            // A claim excludes active runs, so this should not happen. Two tasks would execute the same run.
-            tracing::error!(event = "run_claimed_twice", run_id = %run, "run claimed twice by one process");
+        if !self.insert_newest(active) {
+            return;
         }
         if let Some(new) = &new {
             // Before anybody asks for the run's owner.
@@ -191,8 +193,7 @@ impl Worker {
         let work = async move {
             let inner = &worker.inner;
             execute::work(inner, &fence, new, &lost, &progress).await;
-            inner.router.forget(&run);
-            worker.active().remove(&run);
+            worker.remove_active(&fence);
             drop(slot);
             if worker.inner.may_have_more.load(Ordering::Acquire) {
                 worker.wake();
@@ -263,6 +264,9 @@ impl Worker {
                 _ = poll.tick() => true,
                 () = self.inner.wake.notified() => false,
             };
+            if self.is_paused() {
+                continue;
+            }
             // Set it before the slots are counted. A slot that becomes free from here on triggers another
             // claim.
             self.inner.may_have_more.store(true, Ordering::Release);
@@ -348,8 +352,16 @@ impl Worker {
         Ok(asked)
     }
 
-    /// How many more runs may ask the model now.
+    /// Whether operators have paused the workers. Runs under way finish.
+    fn is_paused(&self) -> bool {
+        self.inner.deps.flags.is_on(&PAUSE_CLAIMS)
+    }
+
+    /// How many more runs may begin now.
     fn admitted(&self) -> usize {
+        if self.is_paused() {
+            return 0;
+        }
         match model_wait::admission(&self.inner) {
             Admission::Open => usize::MAX,
             Admission::Limited(runs) => runs.saturating_sub(self.active_count()),
@@ -414,6 +426,32 @@ impl Worker {
     /// The errors of the database. The leases expire unless a later renewal succeeds.
     pub async fn renew_retained_leases(&self) -> Result<(), StorageError> {
         self.inner.router.renew_retained(self.lease()).await
+    }
+
+    /// Two tasks must not execute the same run: the later claim goes on. A claim excludes active runs, but the lease of a run
+    /// that is being accepted may end before its work begins, where storage is slow, and a claim then finds it.
+    fn insert_newest(&self, new: Active) -> bool {
+        let run = new.fence.run.clone();
+        let mut active = self.active();
+        if let Some(other) = active.get(&run) {
+            tracing::error!(event = "run_claimed_twice", run_id = %run, "run claimed twice by one process; the later claim goes on");
+            if other.fence.term() >= new.fence.term() {
+                return false;
+            }
+            other.lost.cancel();
+        }
+        active.insert(run, new);
+        true
+    }
+
+    /// Ends the work of this fence. A later claim of the run keeps its place.
+    fn remove_active(&self, fence: &Fence) {
+        let mut active = self.active();
+        if active.get(&fence.run).is_some_and(|active| active.fence == *fence) {
+            // Within the lock: nobody begins with the run between both.
+            self.inner.router.forget(&fence.run);
+            active.remove(&fence.run);
+        }
     }
 
     fn fences(&self) -> Vec<Fence> {

@@ -8,6 +8,7 @@ use crate::{
     access::SpendMeter,
     brands::BrandFolder,
     documents::{fetch::Fetcher, readers::Readers},
+    flags::FlagSource,
     llm::gate::Gate,
 };
 use storage::Lease;
@@ -40,4 +41,6 @@ pub struct WorkerDeps {
     pub spend: Arc<SpendMeter>,
     /// The gate in front of the model. None with the extractive analyst.
     pub gate: Option<Arc<Gate>>,
+    /// Operators pause the claims of all workers by a flag.
+    pub flags: FlagSource,
 }

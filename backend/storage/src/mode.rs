@@ -27,6 +27,24 @@ impl Mode {
         }
     }
 
+    /// The mode in effect while the database is away.
+    #[must_use]
+    pub const fn without_database(self) -> Self {
+        if matches!(self, Self::DualWrite) { Self::FileOnly } else { self }
+    }
+
+    /// The mode that stores something and has this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::DatabaseOnly, Self::DualWrite, Self::FileOnly].into_iter().find(|mode| mode.as_str() == name)
+    }
+
+    /// Whether outputs are in files alone.
+    #[must_use]
+    pub const fn keeps_files_alone(self) -> bool {
+        matches!(self, Self::FileOnly)
+    }
+
     /// Whether the mode writes to the database.
     #[must_use]
     pub const fn has_database(self) -> bool {
@@ -58,6 +76,12 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// The flags that select a mode.
+    #[must_use]
+    pub const fn of_mode(mode: Mode, revision: u64) -> Self {
+        Self { database_writes: mode.has_database(), file_fallback: mode.has_files(), revision }
+    }
+
     /// The configured mode.
     #[must_use]
     pub const fn mode(self) -> Mode {
@@ -113,6 +137,11 @@ mod tests {
         assert_eq!(mode(true, true), "DUAL_WRITE");
         assert_eq!(mode(false, true), "FILE_ONLY");
         assert_eq!(mode(false, false), "INVALID");
+        for name in ["DATABASE_ONLY", "DUAL_WRITE", "FILE_ONLY"] {
+            let named = Mode::of_name(name).unwrap();
+            assert_eq!((named.as_str(), Flags::of_mode(named, 1).mode()), (name, named));
+        }
+        assert_eq!(Mode::of_name("INVALID"), None, "nobody asks for it by name");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub struct RunRequest {
     pub user_id: Option<String>,
     /// SHA-256 (hex) over the fields that make two requests the same work.
     pub digest: String,
-    /// Who owns the run. Absent for `environment`, as in manifests from before there were principals.
+    /// The run's owner. Absent for `environment`, as in manifests from before there were principals.
     #[serde(default = "Principal::environment", skip_serializing_if = "Principal::is_environment")]
     pub principal: Principal,
 }
@@ -114,7 +114,7 @@ pub struct RunRecord {
     pub id: RunId,
     /// None for a row that the frontend created and that `/run` has not accepted.
     pub request: Option<RunRequest>,
-    /// Who owns the run. A row without a request belongs to `environment` too.
+    /// The run's owner. A row without a request belongs to `environment` too.
     pub principal: Principal,
     pub status: RunStatus,
     pub generation: i32,

@@ -4,6 +4,81 @@
  */
 
 export interface paths {
+    "/api/admin/emergency-rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Changes the storage mode in one step
+         * @description Works while the database is away too: then as a signed order in the file storage. The answer lists every replica and whether it has followed.
+         */
+        post: operations["emergencyRollback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All flags of this replica, each with its source */
+        get: operations["listFlags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/flags/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One flag of this replica */
+        get: operations["getFlag"];
+        /**
+         * Sets a flag for all replicas
+         * @description Each replica applies it within two seconds, and acknowledges it.
+         */
+        put: operations["setFlag"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/flags/{key}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The changes of a flag, the newest first */
+        get: operations["getFlagHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/health": {
         parameters: {
             query?: never;
@@ -324,26 +399,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/health/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * All metrics, as JSON
-         * @description Requires `METRICS_KEY` if it is set, or a key with the role viewer, operator or admin.
-         */
-        get: operations["getMetricsAsJson"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/health/ready": {
         parameters: {
             query?: never;
@@ -375,6 +430,40 @@ export interface paths {
         get: operations["getMetrics"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ofrep/v1/evaluate/flags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Evaluates all flags (OFREP 0.3.0) */
+        post: operations["evaluateFlags"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ofrep/v1/evaluate/flags/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Evaluates one flag (OFREP 0.3.0) */
+        post: operations["evaluateFlag"];
         delete?: never;
         options?: never;
         head?: never;
@@ -462,22 +551,6 @@ export interface components {
             /** @constant */
             status: "alive";
         };
-        /**
-         * @description An analyst that a caller may ask for.
-         * @enum {string}
-         */
-        AskedAnalyst: "extractive";
-        /** @description This hour of this deployment, and the deployment before it. */
-        BaselineReport: {
-            /** @description Everything beyond its limit. */
-            deviations: string[];
-            /** @description Whether both have enough requests to be compared. */
-            is_comparable: boolean;
-            /** @description This replica since the hour began, or since it started. */
-            now: components["schemas"]["Figures"];
-            /** @description The mean of the previous deployment's hours, 7 days at most. None if there is none. */
-            previous: components["schemas"]["Figures"] | null;
-        };
         /** @description What stage 4 answers. */
         BrandContextualization: {
             /** @description What about the brand mattered for the choice. */
@@ -549,6 +622,10 @@ export interface components {
         Brands: {
             brands: components["schemas"]["BrandSummary"][];
         };
+        /** @description All flags. */
+        BulkEvaluation: {
+            flags: components["schemas"]["EvaluationOrFailure"][];
+        };
         /** @description A run was cancelled, now or earlier. */
         Cancelled: {
             run_id: components["schemas"]["RunId"];
@@ -558,6 +635,17 @@ export interface components {
         };
         /** @enum {string} */
         Category: "BEHAVIORAL" | "TECHNOLOGICAL" | "CULTURAL" | "ECONOMIC";
+        /**
+         * @description The subject of a flag.
+         * @enum {string}
+         */
+        Category2: "STORAGE" | "SECURITY" | "PERFORMANCE" | "DATABASE" | "OBSERVABILITY" | "OPERATIONS";
+        /** @description A change that was made. */
+        Changed: {
+            change: components["schemas"]["FlagChange"];
+            /** @description The flag on this replica a moment after the change. `FLAGS_FILE` may hide it. */
+            flag: components["schemas"]["FlagView"];
+        };
         /** @description One check. */
         Check: {
             /** @description A sentence for people, if there is something to say. */
@@ -591,6 +679,8 @@ export interface components {
             /** @constant */
             state: "open";
         };
+        /** @description Whether the database's flags can be read. */
+        DatabaseWord: "reachable" | "away" | "none";
         /** @description Why a service that works does not work as configured. */
         DegradedReason: ("database" | "files") | "effective_mode" | "conflicts" | "flags" | "unsynced_age" | "reconciliation_failing";
         /** @enum {string} */
@@ -630,6 +720,37 @@ export interface components {
         };
         /** @enum {string} */
         Effort: "LOW" | "MEDIUM" | "HIGH";
+        /**
+         * @description The protocol's codes.
+         * @enum {string}
+         */
+        ErrorCode: "PARSE_ERROR" | "TARGETING_KEY_MISSING" | "INVALID_CONTEXT" | "FLAG_NOT_FOUND";
+        /** @description The evaluation of one flag. */
+        Evaluation: {
+            key: string;
+            metadata: components["schemas"]["Metadata"];
+            reason: components["schemas"]["Reason"];
+            value: boolean;
+            /** @description `on` or `off`. */
+            variant: string;
+        };
+        /** @description The context of an evaluation. */
+        EvaluationContext: {
+            /** @description The run's id, for flags that are on for a share of the runs. */
+            targetingKey?: string | null;
+        };
+        /** @description A failed evaluation. */
+        EvaluationFailure: {
+            errorCode: components["schemas"]["ErrorCode"];
+            errorDetails: string;
+            key?: string | null;
+        };
+        /** @description One flag of many. */
+        EvaluationOrFailure: components["schemas"]["Evaluation"] | components["schemas"]["EvaluationFailure"];
+        /** @description A request for an evaluation. */
+        EvaluationRequest: {
+            context?: components["schemas"]["EvaluationContext"] | null;
+        };
         /** @description A quote from the document, with the page it stands on. */
         Evidence: {
             /** @description The places of the quote's lines on the page, where the format has places. */
@@ -670,39 +791,75 @@ export interface components {
             detail: string;
             field: string;
         };
-        /** @description What happened between two times. */
-        Figures: {
-            /**
-             * Format: double
-             * @description From 0 to 1 of all processors. None while unknown.
-             */
-            cpu_share: number | null;
-            /**
-             * Format: double
-             * @description Answers of 500 and above, from 0 to 1.
-             */
-            error_share: number;
-            /** Format: double */
-            mean_ms: number;
-            /**
-             * Format: double
-             * @description From 0 to 1 of the container's limit. None while unknown.
-             */
-            memory_share: number | null;
-            /** Format: double */
-            p95_ms: number;
-            /**
-             * Format: double
-             * @description From 0 to 1 of the database pool. None without a database.
-             */
-            pool_share: number | null;
-            /** Format: uint64 */
-            requests: number;
-        };
         /** @description Whether this replica may accept runs by file alone, and why. */
         FileAcceptance: "shared_store" | "volume" | "single_replica" | "registry" | "development" | "overlap" | "never_looked" | "other_replicas" | "several_replicas" | "web_role" | "stopping";
         /** @description The location of files. */
         FileStorage: "local" | "volume" | "bucket" | "ephemeral";
+        /** @description A change of one flag, as it was made. */
+        FlagChange: {
+            /** @description The name of the key, or `command` for somebody at a shell of the service. */
+            actor: string;
+            at: string;
+            key: string;
+            /** @description Missing if the change has removed the value. */
+            new?: unknown;
+            /** @description Missing if the flag had no value in the database. */
+            old?: unknown;
+            /** @description The order that asked for it while the database was away. */
+            order_id?: string | null;
+            reason?: string | null;
+            /** Format: uint64 */
+            revision: number;
+        };
+        /** @description All flags of one replica, and what it knows of the others. */
+        FlagListing: {
+            /** @description The problem of the sources, while there is one. */
+            alarm: string | null;
+            database: components["schemas"]["DatabaseWord"];
+            /**
+             * Format: uint64
+             * @description The revision in the database. A change names it as `expected_revision`.
+             */
+            database_revision: number | null;
+            flags: components["schemas"]["FlagView"][];
+            /** @description An order that holds until the database is back. */
+            order_id: string | null;
+            /** @description The live replicas, and the revision that each has applied. */
+            replicas: components["schemas"]["ReplicaAck"][];
+            /**
+             * Format: uint64
+             * @description The number of changes that this process has seen. The records of stages name it.
+             */
+            revision: number;
+        };
+        /** @description A change of a flag. */
+        FlagUpdate: {
+            /**
+             * Format: uint64
+             * @description The `database_revision` that the caller has seen. 409 if the flag was changed since.
+             */
+            expected_revision: number;
+            /** @description Why. It stands in the history and in the audit. */
+            reason: string;
+            /** @description True or false; or the share of the runs, 0 to 100. Null removes the value, and the environment's counts again. */
+            value?: unknown;
+        };
+        /** @description One flag. */
+        FlagView: {
+            category: components["schemas"]["Category2"];
+            default: unknown;
+            description: string;
+            key: string;
+            kind: components["schemas"]["Kind"];
+            owner: string;
+            /** @description The first version that has it. */
+            since: string;
+            source: components["schemas"]["Source2"];
+            /** @description True, false, or the share of the runs from 0 to 100. */
+            value: unknown;
+            /** @description Its variable in the environment. */
+            variable: string;
+        };
         /**
          * @description The format of a document, by its content and not by its name.
          * @enum {string}
@@ -735,8 +892,6 @@ export interface components {
         HealthDetails: {
             /** @description This process's background tasks, and how the last pass of each went. */
             background: components["schemas"]["TaskStatus"][];
-            /** @description This hour against the previous deployment, for an operator's key. None while unknown. */
-            baseline?: components["schemas"]["BaselineReport"] | null;
             checks: components["schemas"]["Check"][];
             database_connection: components["schemas"]["Connection"];
             database_error?: string | null;
@@ -749,7 +904,9 @@ export interface components {
             environment: string;
             file_fallback: boolean;
             file_storage: components["schemas"]["FileStorage"];
-            /** @description Why the flags file is rejected. */
+            /** @description Every flag with its source, and which replica has applied which revision. */
+            flags?: components["schemas"]["FlagListing"] | null;
+            /** @description The problem of the sources of flags, while there is one. */
             flags_alarm: string | null;
             git_sha: string;
             mode: components["schemas"]["Mode"];
@@ -799,6 +956,10 @@ export interface components {
             timestamp: string;
             version: string;
         };
+        /** @description The changes of a flag, the newest first. */
+        History: {
+            changes: components["schemas"]["FlagChange"][];
+        };
         /** @description When the opportunity could reach customers. */
         Horizon: "NOW" | "NEXT" | "LATER";
         /** @description What stage 1 answers. */
@@ -846,6 +1007,8 @@ export interface components {
             /** @description Null where the document does not tell. */
             social: string | null;
         };
+        /** @description The values that a flag has. */
+        Kind: "boolean" | "percentage";
         /** @description A principle that holds outside the industry in which it was observed. */
         Lesson: {
             constraints_removed: string[];
@@ -888,9 +1051,14 @@ export interface components {
             stages_complete: number;
             status: components["schemas"]["RunStatus"];
         };
-        /** @description All metrics of this process. */
-        MetricsBody: {
-            metrics: components["schemas"]["Sample"][];
+        /** @description Where a value comes from. */
+        Metadata: {
+            /**
+             * Format: uint64
+             * @description The number of changes that this replica has seen.
+             */
+            revision: number;
+            source: components["schemas"]["Source2"];
         };
         /** @description The stores that receive stage outputs. */
         Mode: ("DATABASE_ONLY" | "DUAL_WRITE" | "FILE_ONLY") | "INVALID";
@@ -1032,6 +1200,8 @@ export interface components {
             /** @constant */
             status: "ready";
         };
+        /** @description Why a flag has its value. */
+        Reason: "STATIC" | "SPLIT";
         /** @description The state of reconciliation, for health. */
         ReconcileStatus: {
             /**
@@ -1080,6 +1250,71 @@ export interface components {
              */
             silent_seconds: number;
             version: string;
+        };
+        /** @description The revision that a live replica has applied. */
+        ReplicaAck: {
+            replica: string;
+            /**
+             * Format: uint64
+             * @description Missing while the replica has applied none.
+             */
+            revision?: number | null;
+            /**
+             * Format: uint32
+             * @description Whole seconds since the replica was last seen.
+             */
+            silent_seconds: number;
+            /** @description The source of the replica's storage flags. Missing as the revision. */
+            source?: string | null;
+        };
+        /** @description Whether one replica has followed. */
+        ReplicaAnswer: {
+            acknowledged: boolean;
+            replica: string;
+            /** @description The source of its storage flags, if it said so. */
+            source?: string | null;
+        };
+        /** @description The behaviour of one replica in the mode. */
+        ReplicaForecast: {
+            /** @description Whether it will accept runs. */
+            accepts: boolean;
+            /** @description The reason, as a sentence. */
+            detail: string;
+            replica: string;
+        };
+        /** @description The effects of a rollback. */
+        RollbackPlan: {
+            database_is_reachable: boolean;
+            /** @description Why it takes `force`. Empty if it takes none. */
+            objections: string[];
+            replicas: components["schemas"]["ReplicaForecast"][];
+            /** @description The mode to go to. */
+            to: string;
+        };
+        /** @description The result of a rollback. */
+        RollbackReport: {
+            /** @description Whether every replica that is known has acknowledged. */
+            acknowledged: boolean;
+            /** @description The order in the file storage, until the database is back. */
+            order_id?: string | null;
+            plan: components["schemas"]["RollbackPlan"];
+            replicas: components["schemas"]["ReplicaAnswer"][];
+            /**
+             * Format: uint64
+             * @description The revision in the database. Missing if an order was given instead.
+             */
+            revision?: number | null;
+        };
+        /** @description An emergency rollback. */
+        RollbackRequest: {
+            /** @description Also to a mode that stops acceptance or keeps outputs on ephemeral disks alone. */
+            force?: boolean | null;
+            reason: string;
+            /**
+             * @description `DATABASE_ONLY`, `DUAL_WRITE` or `FILE_ONLY`.
+             * @enum {string}
+             */
+            to: "DATABASE_ONLY" | "DUAL_WRITE" | "FILE_ONLY";
         };
         /** @description Everything about a run. */
         RunDetail: {
@@ -1188,8 +1423,6 @@ export interface components {
         };
         /** @description A request for a run. Unknown fields are ignored; null counts as absent. */
         RunRequest: {
-            /** @description `extractive` asks for the built-in analyst. Only an operator's key may, with the address `builtin:sample.md`. */
-            analyst?: components["schemas"]["AskedAnalyst"] | null;
             /**
              * Format: uri
              * @description The document's address: `https`, on one of the allowed hosts.
@@ -1213,16 +1446,6 @@ export interface components {
          * @enum {string}
          */
         RunStatus: "PROCESSING" | "COMPLETED" | "FAILED" | "CANCELLED";
-        /** @description One value of a metric. */
-        Sample: {
-            labels: {
-                [key: string]: string;
-            };
-            /** @description With the suffix of its kind: `_total`, `_bucket`, `_sum`, `_count`, `_info`. */
-            name: string;
-            /** Format: double */
-            value: number;
-        };
         /**
          * @description Whether the database has all migrations.
          * @enum {string}
@@ -1256,6 +1479,8 @@ export interface components {
          * @enum {string}
          */
         Source: "database" | "file";
+        /** @description Where a value comes from. The first that has one wins. */
+        Source2: ("database" | "environment" | "default") | "file" | "order";
         Stage: number;
         /** @description The result of looking up one stage's quotes and numbers. */
         StageGrounding: {
@@ -1564,6 +1789,749 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    emergencyRollback: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackRequest"];
+            };
+        };
+        responses: {
+            /** @description the mode is ordered */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RollbackReport"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `flags_invalid`: the change would switch off all storage; `rollback_refused`: the mode stops acceptance, or keeps outputs on ephemeral disks alone */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "flags_invalid" | "rollback_refused";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "flags_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFlags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the flags, and which replica has applied which revision */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagListing"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFlag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The flag's key, as in the list of flags. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the flag */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlagView"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `flag_not_found`: there is no flag with this key, or no such change */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "flag_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setFlag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The flag's key, as in the list of flags. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlagUpdate"];
+            };
+        };
+        responses: {
+            /** @description the change */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changed"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `flag_not_found`: there is no flag with this key, or no such change */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "flag_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `flag_changed`: the flag was changed after the revision that the caller has seen; `flags_invalid`: the change would switch off all storage */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "flag_changed" | "flags_invalid";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "flags_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFlagHistory: {
+        parameters: {
+            query?: {
+                /** @description Only changes before this revision. */
+                before?: number;
+                /** @description 50 by default. */
+                limit?: number;
+            };
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The flag's key, as in the list of flags. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the changes */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["History"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `flag_not_found`: there is no flag with this key, or no such change */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "flag_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "flags_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getApiHealth: {
         parameters: {
             query?: never;
@@ -3516,99 +4484,6 @@ export interface operations {
             };
         };
     };
-    getMetricsAsJson: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
-                "x-request-id"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description the metrics */
-            200: {
-                headers: {
-                    /** @description The request's id, also in the log. */
-                    "X-Request-Id": string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MetricsBody"];
-                };
-            };
-            /** @description `key_required`: no key came with the request */
-            401: {
-                headers: {
-                    /** @description How to bring a key. */
-                    "WWW-Authenticate": string;
-                    /** @description The request's id, also in the log. */
-                    "X-Request-Id": string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @enum {unknown} */
-                        code?: "key_required";
-                        /** @constant */
-                        status?: 401;
-                    } & components["schemas"]["Problem"];
-                };
-            };
-            /** @description `invalid_api_key`: the key is not accepted */
-            403: {
-                headers: {
-                    /** @description The request's id, also in the log. */
-                    "X-Request-Id": string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @enum {unknown} */
-                        code?: "invalid_api_key";
-                        /** @constant */
-                        status?: 403;
-                    } & components["schemas"]["Problem"];
-                };
-            };
-            /** @description `internal`: the service failed */
-            500: {
-                headers: {
-                    /** @description The request's id, also in the log. */
-                    "X-Request-Id": string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @enum {unknown} */
-                        code?: "internal";
-                        /** @constant */
-                        status?: 500;
-                    } & components["schemas"]["Problem"];
-                };
-            };
-            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
-            503: {
-                headers: {
-                    /** @description Seconds after which the same request may succeed. */
-                    "Retry-After": number;
-                    /** @description The request's id, also in the log. */
-                    "X-Request-Id": string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @enum {unknown} */
-                        code?: "too_many_connections" | "request_timeout";
-                        /** @constant */
-                        status?: 503;
-                    } & components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     getReadiness: {
         parameters: {
             query?: never;
@@ -3722,6 +4597,355 @@ export interface operations {
                         code?: "invalid_api_key";
                         /** @constant */
                         status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    evaluateFlags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EvaluationRequest"];
+            };
+        };
+        responses: {
+            /** @description the values */
+            200: {
+                headers: {
+                    /** @description send it as If-None-Match with the same context */
+                    ETag: string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkEvaluation"];
+                };
+            };
+            /** @description nothing has changed for this context */
+            304: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description the request cannot be evaluated */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationFailure"];
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    evaluateFlag: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The flag's key, as in the list of flags. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EvaluationRequest"];
+            };
+        };
+        responses: {
+            /** @description the value */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Evaluation"];
+                };
+            };
+            /** @description the request cannot be evaluated */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationFailure"];
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description there is no such flag */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationFailure"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -4011,7 +5235,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `queue_full`: too many runs wait; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `acceptance_paused`: operators have paused the acceptance of runs; `queue_full`: too many runs wait; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -4023,7 +5247,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "persistence_disabled" | "draining" | "queue_full" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "persistence_disabled" | "draining" | "acceptance_paused" | "queue_full" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];

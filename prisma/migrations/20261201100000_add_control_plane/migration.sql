@@ -27,7 +27,6 @@ CREATE TABLE IF NOT EXISTS "innovation"."ApiKey" (
 CREATE TABLE IF NOT EXISTS "innovation"."Spend" (
   "principal" TEXT NOT NULL,
   "day" DATE NOT NULL,
-  "runs" INTEGER NOT NULL DEFAULT 0,
   "usd" DOUBLE PRECISION NOT NULL DEFAULT 0,
   PRIMARY KEY ("principal", "day")
 );

@@ -8,6 +8,7 @@ pub mod database_probe;
 pub mod documents;
 pub mod file_probe;
 pub mod flags_file;
+pub mod flags_sync;
 pub mod keys;
 pub mod leases;
 pub mod notifications;

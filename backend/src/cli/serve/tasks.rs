@@ -16,6 +16,7 @@ use crate::{
             documents::SweepDocuments,
             file_probe::FileProbe,
             flags_file::FlagsFile,
+            flags_sync::SyncFlags,
             keys::ReadKeys,
             leases::{RenewLeases, RenewRetainedLeases, TakeRows, VerifyLeases},
             notifications::Notifications,
@@ -37,10 +38,12 @@ pub(super) struct Ending {
     pub(super) webhooks: Option<JoinHandle<()>>,
     pub(super) heartbeat: Option<JoinHandle<()>>,
     pub(super) notifications: Option<JoinHandle<()>>,
+    pub(super) flags: Option<JoinHandle<()>>,
 }
 
 pub(super) fn start_background(service: &Service, role: Role) -> Ending {
     start_store_tasks(service);
+    let flags = start_flags(service);
     let background = &service.background;
     let heartbeat = service.heartbeat.clone();
     let heartbeat =
@@ -68,15 +71,12 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
     }
     background.start(Lifetime::Signal, ImportAudit::new(service.http.audit.clone()));
     background.start(Lifetime::Signal, FinishRemovals { router: service.router.clone() });
-    Ending { webhooks, heartbeat, notifications }
+    Ending { webhooks, heartbeat, notifications, flags }
 }
 
 /// Both stores' own tasks. They go on until the process exits: the last files go to the database at the very end.
 fn start_store_tasks(service: &Service) {
     let Service { background, router, flags, .. } = service;
-    if flags.has_file() {
-        background.start(Lifetime::Process, FlagsFile { flags: flags.clone() });
-    }
     if let Some(disk) = service.disk.clone() {
         background.start(Lifetime::Process, LockReplica { disk });
     }
@@ -95,6 +95,17 @@ fn start_store_tasks(service: &Service) {
         let survey = Survey::default();
         background.start(Lifetime::Process, Reconcile { reconciler, flags, swept_at: None, survey });
     }
+}
+
+/// The sources of flags.
+fn start_flags(service: &Service) -> Option<JoinHandle<()>> {
+    let Service { background, flags, .. } = service;
+    if flags.has_file() {
+        background.start(Lifetime::Process, FlagsFile { flags: flags.clone() });
+    }
+    let changed = service.flag_control.changed.clone();
+    let sync = service.flag_sync.clone()?;
+    Some(background.start(Lifetime::Process, SyncFlags { sync, changed }))
 }
 
 fn probe(service: &Service, database: &Database) -> DatabaseProbe {
@@ -129,6 +140,7 @@ fn start_notifications(service: &Service) -> Option<JoinHandle<()>> {
     let listener = service.listener.clone()?;
     let (worker, watchers) = (service.worker.clone(), service.http.watchers.clone());
     let keys = service.http.keys.clone();
+    let flags_changed = service.flag_control.changed.clone();
     let on_notification = move |heard| match heard {
         Notification::Connected => {
             keys.notify_changed();
@@ -138,6 +150,7 @@ fn start_notifications(service: &Service) -> Option<JoinHandle<()>> {
         Notification::Lost => watchers.set_listening(false),
         Notification::KeysChanged => keys.notify_changed(),
         Notification::Waiting => worker.wake(),
+        Notification::FlagsChanged => flags_changed.notify_one(),
         Notification::Cancelled(run) => worker.verify_ownership(&run),
         Notification::Changed { by, runs } => watchers.wake_local(&by, &runs),
     };

@@ -53,7 +53,7 @@ pub(in crate::http) fn describe() -> Operation {
         .text("While the database is away, the answer holds the records that wait in the file storage, and says so.")
         .query::<Query>()
         .json::<AuditList>(StatusCode::OK, "a page of the audit")
-        .problems(&[codes::INVALID_FIELDS, codes::STORAGE_UNAVAILABLE])
+        .problems(&[codes::INSUFFICIENT_ROLE, codes::INVALID_FIELDS, codes::STORAGE_UNAVAILABLE])
 }
 
 /// A page of the audit.

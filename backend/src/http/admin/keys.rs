@@ -40,7 +40,7 @@ pub(in crate::http) struct CreateKey {
     principal: Option<Principal>,
     /// Narrows the key to some permissions of its role.
     #[serde(default)]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<ScopeName>")]
     scopes: Vec<Permission>,
     #[schemars(range(min = 1, max = 2_147_483_647))]
     runs_per_minute: Option<u32>,
@@ -62,6 +62,19 @@ enum RoleName {
     Viewer,
     Operator,
     Admin,
+}
+
+/// A permission.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "the schema of a scope")]
+enum ScopeName {
+    Submit,
+    ReadRuns,
+    ControlRuns,
+    ReadOperations,
+    Operate,
+    Administer,
 }
 
 /// How a key is replaced.

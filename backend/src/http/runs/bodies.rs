@@ -216,7 +216,7 @@ pub(super) struct Detail {
     #[serde(flatten)]
     pub(super) status: Status,
     pub(super) run_status: RunStatus,
-    /// Who owns the run: the principal of the key that submitted it.
+    /// The run's owner: the principal of the key that submitted it.
     pub(super) principal: String,
     /// Each retry raises it.
     pub(super) generation: i32,
@@ -271,7 +271,7 @@ pub(super) struct Pagination {
 #[schemars(rename = "ListedRun")]
 pub(super) struct Listed {
     pub(super) run_id: RunId,
-    /// Who owns the run.
+    /// The run's owner.
     pub(super) principal: String,
     pub(super) status: RunStatus,
     /// None for a row that nobody submitted to `/run`. The same holds for the brand's name.

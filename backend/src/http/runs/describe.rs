@@ -19,6 +19,7 @@ pub(in crate::http) fn submit() -> Operation {
         .problems(&[
             codes::MALFORMED_JSON,
             codes::INCOMPLETE_BODY,
+            codes::INSUFFICIENT_ROLE,
             codes::FORBIDDEN_URL,
             codes::BRAND_NOT_FOUND,
             codes::BODY_TIMEOUT,
@@ -29,6 +30,7 @@ pub(in crate::http) fn submit() -> Operation {
             codes::INVALID_FIELDS,
             codes::PERSISTENCE_DISABLED,
             codes::DRAINING,
+            codes::ACCEPTANCE_PAUSED,
             codes::QUEUE_FULL,
             codes::QUOTA_EXCEEDED,
             codes::NOT_ALONE, codes::STORAGE_UNAVAILABLE,

@@ -33,7 +33,7 @@ pub(super) struct Query {
     status: Option<RunStatus>,
     /// A brand's id.
     company_id: Option<BrandId>,
-    /// Who owns the runs. A client sees only its own.
+    /// An owner of runs. A client sees only its own.
     #[schemars(length(max = 64))]
     principal: Option<String>,
 }

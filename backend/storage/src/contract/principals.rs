@@ -1,7 +1,7 @@
 //! Whose runs they are: the id of one principal never opens the run of another.
 
+use super::fixtures::{FINISHED_AT, Place, accepted, at, failure, lease, new_run};
 use crate::{
-    contract::{Place, accepted, at, failure, fixtures::FINISHED_AT, lease, new_run},
     control_plane::Principal,
     ports::{
         lifecycle::Acceptance,

@@ -5,6 +5,7 @@
 mod audit;
 mod baselines;
 mod evidence;
+mod flags;
 mod inspection;
 mod keys;
 mod principal;
@@ -17,6 +18,7 @@ pub use self::{
     audit::{AuditLog, AuditRecord},
     baselines::{Baseline, Baselines},
     evidence::{Evidence, EvidenceLog},
+    flags::{FlagChange, FlagEdit, FlagEdits, FlagStore, ReplicaAck, StoredFlag, StoredFlags},
     inspection::{
         DatabaseInspection, ForeignGrant, GrantFacts, IndexFact, IndexFacts, OldKey, RunFacts, ServerFacts,
     },

@@ -25,6 +25,10 @@
 //! | `.documents/{run}` | marker: the document of an ended run may be kept |
 //! | `.flags/last-good` | the last good content of `FLAGS_FILE`, on the local disk of a replica |
 //! | `.audit/{id}.json` | the record of a person's change, until the database has it |
+//! | `.flags/database` | the last known flags of the database, on the local disk of a replica |
+//! | `.flags/order` | the last applied order to change flags, on the local disk of a replica |
+//! | `.flags/orders/{order}` | an order to change flags, given while the database was away |
+//! | `.flags/acks/{replica}` | the flags that a replica has applied |
 //! | `.probe` | the last write of the readiness check |
 //!
 //! A run id has no separator and no dot, so no run can have the name of an internal folder.
@@ -83,6 +87,11 @@ pub(super) const GUARD_FOLDER: &str = ".guard";
 
 /// The records of changes by people that the database lacks.
 pub(super) const AUDIT_FOLDER: &str = ".audit";
+/// Orders to change flags, given while the database was away.
+pub(super) const FLAG_ORDERS_FOLDER: &str = ".flags/orders";
+
+/// The flags that each replica has applied.
+pub(super) const FLAG_ACKS_FOLDER: &str = ".flags/acks";
 
 /// The file of the readiness check.
 pub(super) const PROBE_FILE: &str = ".probe";

@@ -27,6 +27,7 @@ pub mod manifest;
 mod manifests;
 mod markers;
 mod missing_row;
+mod notes;
 mod operations;
 mod outbox;
 mod outline;
@@ -47,6 +48,7 @@ pub use self::{
     audit::AuditFiles,
     breaker::FileBreaker,
     db_sync::DbSync,
+    notes::{Note, NoteFolder},
     outline::FileOutline,
     repair::Damage,
     replica_locks::ReplicaLocks,

@@ -57,6 +57,8 @@ pub enum Notification {
     Waiting,
     /// A run was cancelled. It may have been retried since.
     Cancelled(RunId),
+    /// Somebody has changed a flag in the database.
+    FlagsChanged,
     /// Another replica has changed runs.
     Changed { by: String, runs: Vec<RunId> },
 }

@@ -56,7 +56,7 @@ pub struct RunSummary {
     pub source: String,
     /// None for a row that the frontend created and that `/run` has not accepted.
     pub brand_id: Option<BrandId>,
-    /// Who owns the run.
+    /// The run's owner.
     pub principal: Principal,
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,

@@ -11,6 +11,7 @@ mod connectivity;
 mod control;
 mod core;
 mod file_alarm;
+mod forecast;
 mod hand;
 mod lease_wait;
 mod leases;
@@ -28,6 +29,7 @@ mod write;
 pub use self::{
     accept::FileRefusal,
     core::{Router, RouterConfig},
+    forecast::forecast,
     presence::{FileAcceptance, PresenceRules, ReplicaPresence},
     resume::Resume,
     state::StorageState,

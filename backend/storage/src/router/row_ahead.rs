@@ -1,4 +1,4 @@
-//! What the files of a run say of its row, so that nobody resumes a run by files that lack what the row has.
+//! The files of a run say when its row has more stages. Then nobody resumes the run by its files alone.
 
 use crate::{
     error::{StorageError, StorageErrorKind},

@@ -72,6 +72,11 @@ pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
     /// Creates a marker file if it is absent. It is durable once its folder is flushed.
     fn touch(&self, name: &str) -> io::Result<()>;
 
+    /// Makes a folder of ours and its parents durably, where folders exist.
+    fn make_folder(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Writes or replaces a file. It is durable once its folder is flushed.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 

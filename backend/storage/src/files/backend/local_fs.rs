@@ -98,6 +98,10 @@ impl FileBackend for LocalFs {
         self.tree.touch(name)
     }
 
+    fn make_folder(&self, name: &str) -> io::Result<()> {
+        self.tree.make_folder(name)
+    }
+
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.tree.replace(name, bytes)
     }

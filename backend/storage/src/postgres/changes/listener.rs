@@ -19,6 +19,7 @@ use crate::{
     ports::changes::Notification,
     postgres::{
         changes::notifier,
+        control_plane,
         pool::{
             address::{Address, Malformed},
             config::DatabaseConfig,
@@ -39,11 +40,14 @@ const CHANGED: &str = "innovation_run_changed";
 
 /// The channel of keys that were made or ended. `control_plane/key_statements.rs` notifies.
 const KEYS: &str = "innovation_keys";
+/// The channel of changed flags.
+const FLAGS: &str = control_plane::FLAGS_CHANNEL;
 
 fn parse(channel: &str, payload: &str) -> Option<Notification> {
     match channel {
         KEYS => Some(Notification::KeysChanged),
         WAITING => Some(Notification::Waiting),
+        FLAGS => Some(Notification::FlagsChanged),
         CANCELLED => RunId::parse(payload).ok().map(Notification::Cancelled),
         CHANGED => notifier::parse_payload(payload)
             .map(|(by, runs)| Notification::Changed { by: by.to_owned(), runs }),
@@ -157,7 +161,7 @@ impl Listener {
         let mut listener = timeout(self.timeout, PgListener::connect_with(pool)).await.map_err(silent)??;
         // The caller decides whether and when to reconnect.
         listener.eager_reconnect(false);
-        let channels = [WAITING, CANCELLED, CHANGED, KEYS];
+        let channels = [WAITING, CANCELLED, CHANGED, KEYS, FLAGS];
         timeout(self.timeout, listener.listen_all(channels)).await.map_err(silent)??;
         tracing::info!(
             event = "notifications_connected",

@@ -4,9 +4,12 @@
 mod audit;
 mod baselines;
 mod evidence;
+mod flags;
 mod inspection;
 mod key_statements;
 mod keys;
 mod usage;
 mod user_runs;
 mod waivers;
+
+pub(super) use self::flags::CHANNEL as FLAGS_CHANNEL;

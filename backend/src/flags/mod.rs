@@ -1,0 +1,35 @@
+//! Feature flags: what each switches, where its value comes from, and how operators change it while the service runs.
+//!
+//! * `definitions` has every flag. `value` is on, off or a share of the runs. `layers` orders the sources.
+//! * `source` has the flags in effect; `sync` brings them from the database and from orders; `control` changes them.
+//! * `order` and `rollback` change the storage mode while the database is away.
+
+mod content;
+mod control;
+pub mod definitions;
+mod effective;
+mod layers;
+mod limited;
+mod order;
+mod parse;
+mod rollback;
+mod snapshot;
+mod source;
+mod sync;
+mod value;
+mod view;
+mod watched_file;
+
+pub use self::{
+    control::{Actor, FlagControl, FlagError, HISTORY_MAX, WaitOutcome},
+    definitions::{Category, Definition, Kind},
+    effective::{DatabaseStanding, Effective, SwitchedOff},
+    layers::{Layers, Reading, Source, Values},
+    order::{Order, OrderRefusal},
+    parse::{allowed, of_json, of_text},
+    rollback::{ReplicaAnswer, ReplicaForecast, Rollback, RollbackPlan, RollbackReport},
+    source::FlagSource,
+    sync::{FlagSync, ReplicaNote, SyncState},
+    value::Value,
+    view::{DatabaseWord, FlagListing, FlagView},
+};
