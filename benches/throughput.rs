@@ -28,7 +28,7 @@ use std::{
 
 use harness::{Throughput, announce_ends, keep_in_flight};
 use serde_json::json;
-use support::service::{TestEnv, free_port};
+use support::{ports::free_port, service::TestEnv};
 
 /// The number of active runs, and the number of all runs.
 const GRID: [(usize, usize); 4] = [(1, 60), (8, 300), (32, 600), (128, 1_024)];

@@ -53,6 +53,7 @@ async fn the_list_has_one_shape_from_every_store() {
             json!({
                 "run_id": "run-3", "status": "FAILED", "company_id": "decathlon", "brand_name": "Decathlon",
                 "document_name": "spotted-innovation.md", "generation": 1, "stages_complete": 1,
+                "principal": "environment",
                 "created_at": null, "completed_at": null, "error": null,
             })
         );

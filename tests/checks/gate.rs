@@ -65,7 +65,10 @@ async fn the_gate_opens_reason_by_reason() {
     let open = gate(waived);
     assert_eq!(open.code, Some(0), "{}", open.body);
     let audited = r#"SELECT string_agg("action", ', ' ORDER BY "id") FROM "innovation"."AuditRecord""#;
-    assert_eq!(env.value(audited).await, "evidence.add, evidence.add, check.accept, check.accept");
+    assert_eq!(
+        env.value(audited).await,
+        "evidence.add, run.delete, evidence.add, check.accept, check.accept"
+    );
     env.query(r#"UPDATE "innovation"."Waiver" SET "expiresAt" = now() - interval '1 second'"#).await;
     assert_eq!(gate("").ids("fail"), ["rehearsal"]);
 }

@@ -1,4 +1,4 @@
-//! Whoever guesses keys is slowed down; whoever has one is not.
+//! Callers who guess keys are slowed down, and callers with a key are not.
 
 use std::time::Duration;
 

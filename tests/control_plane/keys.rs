@@ -12,7 +12,7 @@ use crate::support::{
     wait::{eventually, wanted},
 };
 
-/// What a key gets for a run that does not exist.
+/// The answer to a key that asks for a run that does not exist.
 async fn code(service: &Service, key: &str) -> (u16, String) {
     let answer = ask(service, key, "GET", "/status/nobody", None).await;
     (answer.status, answer.code().1.to_owned())

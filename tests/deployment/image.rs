@@ -7,10 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{
-    assert_ok, innovation, root, sample, script,
-    service::{Service, free_port},
-};
+use crate::support::{assert_ok, innovation, ports::free_port, root, sample, script, service::Service};
 
 fn dockerfile() -> String {
     std::fs::read_to_string(root().join("Dockerfile")).unwrap()

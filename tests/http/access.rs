@@ -8,6 +8,7 @@ use std::{
 use axum::{body::Body, http::Request};
 use backend::{
     config::AccessConfig,
+    http::router::DOCUMENT,
     telemetry::logs::{self, LogFormat},
 };
 use foundation::clock::SystemClock;
@@ -61,6 +62,36 @@ async fn keys_open_runs_and_reads_by_either_header() {
     ] {
         assert_eq!(service.get(path).await.status, 200, "{path} is public");
     }
+}
+
+#[tokio::test]
+async fn each_route_with_a_role_wants_a_key() {
+    let access = AccessConfig {
+        api_keys: vec!["the-key-of-a-client-01".into()],
+        trusted_proxy_hops: 1,
+        ..AccessConfig::default()
+    };
+    let service = Service::with(Setup { access, ..Setup::default() });
+    let mut asked = 0_u8;
+    for (path, operations) in DOCUMENT["paths"].as_object().unwrap() {
+        let path = path.replace(['{', '}'], "");
+        for (method, operation) in operations.as_object().unwrap() {
+            let security = operation["security"].as_array().unwrap();
+            if security.is_empty() || security.iter().any(|key| key == &serde_json::json!({})) {
+                continue;
+            }
+            asked += 1;
+            let request = || {
+                let request = Request::builder().method(method.to_uppercase().as_str()).uri(&path);
+                // Wrong keys are counted by address.
+                request.header("x-forwarded-for", format!("10.0.0.{asked}"))
+            };
+            service.send(request().body(Body::empty()).unwrap()).await.problem(401, "key_required");
+            let wrong = request().header("x-api-key", "wrong").body(Body::empty()).unwrap();
+            service.send(wrong).await.problem(403, "invalid_api_key");
+        }
+    }
+    assert!(asked > 12, "{asked}");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ use backend::{
     flags::{FlagControl, FlagSource, Values},
     health::{FileStorage, Health, HealthDeps, Identity},
     http::{FairShare, HttpState, Limits, Streams, router},
-    runs::{RunWatchers, Runs, admission::Admission},
+    runs::{RunWatchers, Runs, RunsDeps, admission::Admission},
     worker::{Worker, WorkerConfig, WorkerDeps},
 };
 use foundation::clock::SystemClock;
@@ -220,16 +220,16 @@ impl Service {
             clock.clone(),
             setup.queued_runs_max,
         );
-        let runs = Arc::new(Runs::new(
-            storage.clone(),
-            worker.clone(),
+        let runs = Arc::new(Runs::new(RunsDeps {
+            router: storage.clone(),
+            worker: worker.clone(),
             queue,
             fetcher,
-            brands.clone(),
-            audit.clone(),
-            flag_source.clone(),
-            clock.clone(),
-        ));
+            brands: brands.clone(),
+            audit: audit.clone(),
+            flags: flag_source.clone(),
+            clock: clock.clone(),
+        }));
         let flag_control = FlagControl {
             source: flag_source,
             store: None,
@@ -240,6 +240,7 @@ impl Service {
             secret: None,
             changed: Arc::default(),
             replica: Some("here".to_owned()),
+            deployment: None,
         };
         let state = HttpState {
             serves_runs: true,

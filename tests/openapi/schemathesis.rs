@@ -32,6 +32,12 @@ async fn the_service_keeps_to_its_description() {
             .unwrap();
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{out}{err}\n{}", service.log());
+        // It has changed the mode, too.
+        let order = json!({"to": "DUAL_WRITE", "reason": "the next turn", "force": true});
+        let key = [("x-api-key", KEY)];
+        let changed = service.send("POST", "/api/admin/emergency-rollback", &order, &key).await;
+        assert_eq!(changed.status, 200, "{:?}", changed.body);
+        service.wait_for_path("/health", |_, health| health["status"] == "healthy").await;
     }
     // The service still works after all requests.
     let health = service.get("/health").await.unwrap();

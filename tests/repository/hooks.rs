@@ -40,6 +40,7 @@ impl Clone {
             ".githooks/pre-push",
             ".githooks/affected",
             "scripts/find-secrets.sh",
+            "backend/src/flags/definitions.rs",
         ] {
             copy(name, &clone.path("work"));
         }

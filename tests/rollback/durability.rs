@@ -6,14 +6,17 @@ use super::{FILE_ONLY, env};
 use crate::support::{innovation, postgres::Stop, service::TestEnv};
 
 /// A deployment of one replica on its own disk. Its analyst needs no model.
-const DEPLOYED: [(&str, &str); 6] = [
+const DEPLOYED: [(&str, &str); 7] = [
     ("ENVIRONMENT", "staging"),
     ("ALLOW_UNAUTHENTICATED", "true"),
     ("SINGLE_REPLICA", "true"),
     ("ANALYST", "extractive"),
     ("OPENROUTER_API_KEY", ""),
     ("DRAIN_SECONDS", "1"),
+    ("METRICS_KEY", METRICS_KEY),
 ];
+
+const METRICS_KEY: &str = "c1f08e6d9b7a45230f8e7d6c5b4a3921";
 
 fn hanging(env: &TestEnv, run_id: &str) -> Value {
     let mut request = env.request(run_id);
@@ -43,7 +46,7 @@ async fn runs_of_an_ephemeral_disk_are_forecast_by_id() {
     let lost =
         json!({"open_runs": 1, "ended_runs": 1, "stages": 4, "run_ids": ["ended", "open"], "is_exact": true});
     service.wait_for_path("/health/deep", |_, deep| forecast(deep) == lost).await;
-    let metrics = service.get("/metrics").await.unwrap().1;
+    let metrics = service.send("GET", "/metrics", &Value::Null, &[("x-api-key", METRICS_KEY)]).await.body;
     for line in ["ephemeral_only_open_runs 1", "ephemeral_only_ended_runs 1", "ephemeral_only_stages 4"] {
         assert!(metrics.as_str().unwrap().contains(&format!("\ninnovation_{line}\n")), "{line}: {metrics}");
     }

@@ -9,15 +9,12 @@ use std::{
 use super::{blocks, runbook};
 use crate::support::{
     innovation,
+    ports::free_port,
     postgres::server_program,
     receiver::Receiver,
     script,
-    service::{Service, TestEnv, free_port},
+    service::{Service, TestEnv},
 };
-
-/// Commands that the runbook names and this version does not have yet. Each is looked for, so the list shrinks with them.
-const NOT_BUILT: &[&str] =
-    &["audit", "doctor", "env", "flags", "forget", "gate", "keys", "preflight", "runs", "smoke", "status"];
 
 /// A command with the exit codes that its comment allows.
 struct Typed {
@@ -38,11 +35,6 @@ fn typed(page: &str) -> Vec<Typed> {
         }
     }
     all
-}
-
-/// The first word after `innovation`.
-fn subcommand(command: &str) -> Option<&str> {
-    command.strip_prefix("innovation ")?.split_whitespace().next()
 }
 
 fn help_of(words: &[&str]) -> Output {
@@ -111,9 +103,6 @@ async fn every_command_of_the_runbook_works() {
     let all = typed(&page);
     assert!(all.len() > 40, "the search for commands has become blind");
     for Typed { line, command, codes } in all {
-        if subcommand(&command).is_some_and(|name| NOT_BUILT.contains(&name)) {
-            continue;
-        }
         let output = incident.run(&command);
         let code = output.status.code().unwrap_or(-1);
         let said =
@@ -123,16 +112,9 @@ async fn every_command_of_the_runbook_works() {
             "line {line}: {command}: exit code {code}, not one of {codes:?}:\n{said}"
         );
     }
-    // What the runbook did, it has undone.
+    // The runbook has undone what it did.
     incident.env.assert_both_agree(&run).await;
     assert_eq!(service.ended(&run).await["status"], "complete");
-}
-
-#[test]
-fn the_list_of_missing_commands_is_true() {
-    for name in NOT_BUILT {
-        assert!(!help_of(&[name]).status.success(), "{name} exists: take it off the list");
-    }
 }
 
 #[test]
@@ -146,9 +128,6 @@ fn commands_in_the_prose_exist() {
             |word: &&str| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-') && !word.starts_with('-');
         let words: Vec<_> = rest.split_whitespace().take_while(is_word).collect();
         found += 1;
-        if NOT_BUILT.contains(&words[0]) {
-            continue;
-        }
         let help = help_of(&words);
         assert!(help.status.success(), "{quoted}");
         let help = String::from_utf8_lossy(&help.stdout).into_owned();

@@ -10,6 +10,7 @@ pub(crate) mod modules;
 pub(crate) mod openrouter;
 pub(crate) mod origin;
 pub(crate) mod pgbouncer;
+pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod prisma;
 pub(crate) mod proxy;

@@ -6,7 +6,8 @@ use std::{
 };
 
 use super::{
-    postgres::{free_port, new_folder, try_query, unprivileged},
+    ports::free_port,
+    postgres::{new_folder, try_query, unprivileged},
     wait::eventually,
 };
 

@@ -5,23 +5,22 @@
 
 use std::{
     fs::File,
-    net::TcpListener,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::wait::{eventually, eventually_blocking};
+use super::{
+    ports::free_port,
+    wait::{eventually, eventually_blocking},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{
     Connection as _, Row as _, ValueRef as _,
     postgres::{PgConnectOptions, PgConnection},
 };
 use tempfile::TempDir;
-
-/// Outside the range that the system gives to clients, or one of them might take the port while the server is down.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
 /// The database's only user, who may do everything and has no password.
 const SUPERUSER: &str = "postgres";
@@ -371,16 +370,6 @@ pub(crate) fn server_program(name: &str) -> PathBuf {
         .max();
     // `Command` looks a bare name up in the PATH.
     newest.map_or_else(|| PathBuf::from(name), |(_, program)| program)
-}
-
-pub(super) fn free_port() -> u16 {
-    loop {
-        let random = uuid::Uuid::new_v4().as_u128() % u128::from(PORTS.end - PORTS.start);
-        let port = PORTS.start + u16::try_from(random).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// How many processes' command lines name a folder.

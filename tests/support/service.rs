@@ -4,7 +4,6 @@
 #![allow(dead_code)]
 
 use std::{
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -21,6 +20,7 @@ use super::{
     blob::BlobStore,
     log,
     openrouter::{FakeModel, Options, Reply, Wrapping},
+    ports::free_port,
     postgres::Postgres,
     read_json, read_manifest, root,
     wait::{TIMEOUT, eventually, wanted},
@@ -479,11 +479,6 @@ impl Drop for Service {
             println!("the log of the service at port {}: {}", self.port, log::tail(&self.log()));
         }
     }
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// An environment with a database and a slow model.

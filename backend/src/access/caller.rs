@@ -2,7 +2,7 @@
 
 use storage::control_plane::{ApiKey, Permission, Principal, Quotas, Role};
 
-/// Who sent a request, by its key.
+/// The sender of a request, known by its key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Caller {
     /// The owner of the runs that this request submits.

@@ -1,4 +1,4 @@
-//! Slows down whoever guesses keys. It counts wrong keys by address, and never stands in the way of a right one.
+//! Slows down callers who guess keys. It counts wrong keys by address, and never stands in the way of a right one.
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 

@@ -1,6 +1,6 @@
 //! The keys of the database on the local disk, so that a start while the database is away knows them.
 //!
-//! The file has digests of keys and no key. It is sealed with an HMAC under `KEY_CACHE_SECRET`: whoever can write to the disk can
+//! The file has digests of keys and no key. It is sealed with an HMAC under `KEY_CACHE_SECRET`: a user who writes to the disk can
 //! bring back an older file of the same day, and cannot add a key.
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
@@ -40,7 +40,14 @@ pub struct KeyCache {
     secret: SecretString,
     clock: Arc<dyn Clock>,
     calls: OneAtATime,
-    written: Arc<Mutex<Option<(Vec<StoredKey>, Duration)>>>,
+    written: Arc<Mutex<Option<Written>>>,
+}
+
+/// The content of the file, and when it was written.
+#[derive(Debug)]
+struct Written {
+    keys: Vec<StoredKey>,
+    at: Duration,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,8 +92,8 @@ impl KeyCache {
     /// The error of the disk.
     pub async fn keep(&self, keys: &[StoredKey]) -> io::Result<()> {
         let now = self.clock.monotonic();
-        let is_kept = |(kept, at): &(Vec<StoredKey>, Duration)| {
-            now.saturating_sub(*at) < REWRITE_AFTER && same_keys(kept, keys)
+        let is_kept = |written: &Written| {
+            now.saturating_sub(written.at) < REWRITE_AFTER && same_keys(&written.keys, keys)
         };
         if self.written.lock().as_ref().is_some_and(is_kept) {
             return Ok(());
@@ -98,7 +105,7 @@ impl KeyCache {
             tree.flush(FOLDER)
         })
         .await?;
-        *self.written.lock() = Some((content.keys, now));
+        *self.written.lock() = Some(Written { keys: content.keys, at: now });
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use super::{
     caller::Caller,
     key_table::{KeyTable, KeyUses},
 };
-use crate::config::AccessConfig;
+use crate::config::access::AccessConfig;
 use storage::{
     StorageError,
     control_plane::{ApiKeys, KeyDigest, Quotas, Role, StoredKey},

@@ -1,4 +1,4 @@
-//! Who calls, and what they may do. Keys of the environment are known from the start, whatever the database does. Keys of the
+//! Tells who calls, and what they may do. Keys of the environment are known from the start, whatever the database does. Keys of the
 //! database are read every two seconds, and cached.
 
 mod caller;
@@ -23,7 +23,7 @@ pub use self::{
     key_ring::{KeyRing, Unrecognised, digest},
     key_table::KEYS_LAST,
     key_view::KeyView,
-    new_key::{KeyOrder, NewSecret, RotationOrder},
+    new_key::{KeyOrder, NewSecret, RotationOrder, may_be_ours},
     quotas::{Admission, QuotaExceeded, QuotaKeeper},
     scope::{NotInScope, Scope},
     spend::SpendMeter,

@@ -37,6 +37,12 @@ impl NewSecret {
     }
 }
 
+/// Whether a text may be a key of the database.
+#[must_use]
+pub fn may_be_ours(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
 /// The wish for a new key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyOrder {
@@ -165,7 +171,7 @@ mod tests {
     fn keys_are_long_and_recognisable() {
         let (one, other) = (NewSecret::random().unwrap(), NewSecret::random().unwrap());
         let text = one.text.expose_secret();
-        assert!(text.starts_with("ipk_") && text.len() == 47 && text != other.text.expose_secret(), "{text}");
+        assert!(may_be_ours(text) && text.len() == 47 && text != other.text.expose_secret(), "{text}");
         assert_eq!(digest(text), one.sha256);
         assert!(!format!("{one:?}").contains(text));
     }

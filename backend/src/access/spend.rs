@@ -12,7 +12,7 @@ use storage::{
 /// Days of principals that are not saved yet. While the database is away for days, the least is forgotten first.
 const UNSAVED_MAX: usize = 10_000;
 
-/// What was spent and is not in the database yet. Dollars of a process that is killed within two seconds of a call are lost to
+/// The dollars that are not in the database yet. Dollars of a process that is killed within two seconds of a call are lost to
 /// the quota, and stay in the records of their run.
 #[derive(Debug)]
 pub struct SpendMeter {
@@ -41,7 +41,7 @@ impl SpendMeter {
         *unsaved.entry((principal.clone(), day(self.clock.now()))).or_default() += usd;
     }
 
-    /// What a principal has spent today and the database does not know.
+    /// The dollars of a principal today that the database does not know.
     pub(super) fn unsaved_today(&self, principal: &Principal) -> f64 {
         let key = (principal.clone(), day(self.clock.now()));
         self.unsaved.lock().get(&key).copied().unwrap_or_default()
@@ -51,7 +51,7 @@ impl SpendMeter {
     ///
     /// # Errors
     ///
-    /// The error of the database. What it surely did not take is kept. After `Indeterminate`, it may have taken it, and a quota
+    /// The error of the database. Amounts that it surely did not take are kept. After `Indeterminate`, it may have taken it, and a quota
     /// should rather let a run through than count a dollar twice.
     pub async fn save(&self, store: &dyn UsageStore) -> Result<(), StorageError> {
         let taken = std::mem::take(&mut *self.unsaved.lock());

@@ -23,7 +23,7 @@ pub(super) fn wire_keys(
         return (Arc::new(ring), None);
     };
     let ring = Arc::new(ring.with_database());
-    // On the local disk also with a bucket: whoever reads the bucket learns nothing of keys.
+    // On the local disk also with a bucket: readers of the bucket learn nothing of keys.
     let cache = config.access.key_cache_secret.clone();
     let cache = cache.map(|secret| KeyCache::new(config.storage.local.clone(), secret, clock.clone()));
     let reader = KeyReader::new(ring.clone(), keys, cache, spend, usage);

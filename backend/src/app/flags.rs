@@ -56,6 +56,7 @@ pub(super) fn wire_flags(
         secret,
         changed: Arc::new(Notify::new()),
         replica: Some(replica.to_owned()),
+        deployment: config.process.deployment.clone(),
     };
     (control, sync)
 }
@@ -80,5 +81,6 @@ pub fn flag_control(config: &Config) -> Result<FlagControl, WiringError> {
         secret: config.modes.admin_secret.clone(),
         changed: Arc::new(Notify::new()),
         replica: None,
+        deployment: config.process.deployment.clone(),
     })
 }

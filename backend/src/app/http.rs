@@ -13,10 +13,10 @@ use crate::{
     flags::FlagControl,
     health::{FileStorage, Health, HealthDeps, outside::Outside},
     http::{FairShare, HttpState, Limits, Streams},
-    runs::{RunWatchers, Runs, admission::Admission},
+    runs::{RunWatchers, Runs, RunsDeps, admission::Admission},
 };
 
-/// What operators control beside the runs.
+/// Holds what operators control beside the runs.
 pub(super) struct Controls {
     pub(super) flags: FlagControl,
     pub(super) keys: Arc<KeyRing>,
@@ -39,16 +39,16 @@ pub(super) fn wire_http(
         clock.clone(),
         config.work.queued_runs_max,
     );
-    let runs = Arc::new(Runs::new(
-        router.clone(),
-        worker.clone(),
+    let runs = Arc::new(Runs::new(RunsDeps {
+        router: router.clone(),
+        worker: worker.clone(),
         queue,
-        work.fetcher.clone(),
-        work.brands.clone(),
-        stores.audit.clone(),
-        stores.flags.clone(),
-        clock.clone(),
-    ));
+        fetcher: work.fetcher.clone(),
+        brands: work.brands.clone(),
+        audit: stores.audit.clone(),
+        flags: stores.flags.clone(),
+        clock: clock.clone(),
+    }));
     let notifier = stores.postgres.clone().map(|store| store as Arc<dyn ChangeNotifier>);
     let health = Health::new(HealthDeps {
         identity: work.identity.clone(),

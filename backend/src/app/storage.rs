@@ -90,7 +90,7 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
         router.clone(),
         postgres.clone().map(|store| store as Arc<dyn AuditLog>),
         clock.clone(),
-        config.audit.deployment.clone(),
+        config.process.deployment.clone(),
         config.audit.keep,
     );
     Ok(Stores { router, postgres, flags, presence, audit, webhooks_due })

@@ -137,7 +137,9 @@ impl Audit {
                 kept.map(|record| AuditRecord { imported_at: Some(now), ..record }).collect();
             if !records.is_empty() {
                 match self.in_database(|log| log.add(&records)).await {
-                    None if self.inner.database.is_none() => return Ok(done),
+                    None if self.inner.database.is_none() || !self.inner.router.uses_database() => {
+                        return Ok(done);
+                    }
                     None => return Err(away()),
                     Some(added) => added?,
                 }
@@ -201,8 +203,8 @@ impl Audit {
     {
         let database = self.inner.database.as_deref()?;
         let router = &self.inner.router;
-        // In a mode without the database, nobody probes its breaker. The audit still belongs there.
-        if router.uses_database() && !router.is_database_open() {
+        // A mode without the database opens no connection to it. The records wait in files until another mode.
+        if !router.is_database_open() {
             return None;
         }
         let what = || StorageError::new(StorageErrorKind::Indeterminate, "the database does not answer");

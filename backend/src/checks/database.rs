@@ -75,7 +75,7 @@ pub(super) fn reachable(deps: &CheckDeps) -> Check {
                     // The first question opened the connection.
                     let (opened, begun) = (begun.elapsed(), timer_now());
                     let again = database.server().await.map(|_| begun.elapsed().as_millis());
-                    let took = again.unwrap_or_else(|_| opened.as_millis());
+                    let took = again.unwrap_or(opened.as_millis());
                     let share = share(server.connections, server.connections_max);
                     let told = format!(
                         "PostgreSQL {} answers in {took} ms as role {}; {} of {} connections are in use",

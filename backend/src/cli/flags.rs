@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     app,
+    audit::Actor,
     config::Config,
-    flags::{Actor, FlagControl, FlagError, FlagListing, FlagView, Rollback, definitions, of_text},
+    flags::{FlagControl, FlagError, FlagListing, FlagView, Rollback, definitions, of_text},
 };
 
 /// How long `--wait` waits unless told otherwise: ten polls.
@@ -130,7 +131,7 @@ pub async fn run(args: Args, config: &Config) -> ExitCode {
         Ok(control) => control,
         Err(error) => return fail(&error),
     };
-    let by = Actor::command(config.process.git_sha.clone());
+    let by = Actor::command();
     let done = match args.command {
         Command::List { json } => list(&control, json).await,
         Command::Get { key, json } => get(&control, &key, json).await,

@@ -157,11 +157,10 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    // They also work, and say why, where the environment is wrong.
-    let command = match run_checks(cli.command) {
-        Ok(code) => return code,
-        Err(command) => command,
-    };
+    let command = cli.command;
+    if is_check(&command) {
+        return run_checks(command);
+    }
     let is_service = matches!(command, Command::Serve(_));
     let purpose = if is_service { Purpose::Service } else { Purpose::Command };
     let config = match Config::from_environment(purpose) {
@@ -201,9 +200,9 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Runs a command that looks at the environment itself. The error is any other command.
-fn run_checks(command: Command) -> Result<ExitCode, Command> {
-    let is_check = matches!(
+/// Whether a command looks at the environment itself.
+fn is_check(command: &Command) -> bool {
+    matches!(
         command,
         Command::Doctor(_)
             | Command::Gate(_)
@@ -211,16 +210,17 @@ fn run_checks(command: Command) -> Result<ExitCode, Command> {
             | Command::Audit(Audit::Security(_))
             | Command::Env(_)
             | Command::Smoke(_)
-    );
-    if !is_check {
-        return Err(command);
-    }
+    )
+}
+
+/// Runs a command that looks at the environment itself. It also works, and says why, where the environment is wrong.
+fn run_checks(command: Command) -> ExitCode {
     let variables = match config::environment_variables() {
         Ok(variables) => variables,
-        Err(problems) => return Ok(fail(&problems)),
+        Err(problems) => return fail(&problems),
     };
     let command = match command {
-        Command::Env(args) => return Ok(env::run(args, variables)),
+        Command::Env(args) => return env::run(args, variables),
         command => command,
     };
     let config = Config::from_variables(variables.clone(), Purpose::Command);
@@ -228,7 +228,7 @@ fn run_checks(command: Command) -> Result<ExitCode, Command> {
         start_logs(config, false);
     }
     // The pool of the database needs a runtime.
-    Ok(block_on(async {
+    block_on(async {
         let deps = match config.map(|config| app::check_deps(config, &variables)) {
             Ok(Ok(deps)) => Ok(deps),
             Ok(Err(error)) => return fail(&error),
@@ -242,7 +242,7 @@ fn run_checks(command: Command) -> Result<ExitCode, Command> {
             Command::Audit(Audit::Security(args)) => audit_security::run(args, deps).await,
             _ => ExitCode::SUCCESS,
         }
-    }))
+    })
 }
 
 fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {

@@ -18,6 +18,9 @@ use crate::{
     rehearsal::{KIND, RehearsalReport, Step, evidence_of},
 };
 
+/// The checks before a rehearsal, and the cleaning after an interrupted one. A server that hangs must not hold the command.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A rehearsal of the most runs takes a few minutes. It must not hold its lock for ever.
 const DEADLINE: Duration = Duration::from_secs(900);
 
@@ -39,7 +42,11 @@ struct NotBegun {
 
 /// Rehearses, and prints each step.
 pub async fn run(args: Args, config: Config) -> ExitCode {
-    let (evidence, scratch) = match prepare(&config).await {
+    let preparing = tokio::time::timeout(PREPARE_TIMEOUT, prepare(&config)).await.unwrap_or_else(|_| {
+        let why = format!("a database did not answer within {} s", PREPARE_TIMEOUT.as_secs());
+        Err(NotBegun { why, next: "innovation migrate status".to_owned() })
+    });
+    let (evidence, scratch) = match preparing {
         Ok(parts) => parts,
         Err(NotBegun { why, next }) => {
             if args.json {

@@ -11,8 +11,6 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub struct AuditConfig {
     /// `AUDIT_RETENTION_DAYS`
     pub keep: Duration,
-    /// The platform's id of this deployment.
-    pub deployment: Option<String>,
 }
 
 impl AuditConfig {
@@ -20,6 +18,6 @@ impl AuditConfig {
         let what = "must be a whole number of days, 1 to 36500";
         // More than a year, so that last year's same week can be looked up.
         let days: u32 = reader.number("AUDIT_RETENTION_DAYS", 400, 1..=36_500, what, "400");
-        Self { keep: DAY * days, deployment: reader.text("RAILWAY_DEPLOYMENT_ID").map(str::to_owned) }
+        Self { keep: DAY * days }
     }
 }

@@ -13,6 +13,8 @@ use storage::{
 };
 use tokio::{sync::Notify, time::timeout};
 
+use crate::audit::Actor;
+
 use super::{
     definitions::{Definition, find},
     effective::database_values,
@@ -33,26 +35,6 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most changes of one page of history.
 pub const HISTORY_MAX: usize = 200;
-
-/// The person who changes something, for the history and the audit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    /// The name of the key, or `command`.
-    pub name: String,
-    pub role: String,
-    pub address: Option<String>,
-    pub request_id: Option<String>,
-    pub deployment: Option<String>,
-}
-
-impl Actor {
-    /// Somebody at a shell of the service.
-    #[must_use]
-    pub fn command(deployment: Option<String>) -> Self {
-        let (name, role) = ("command".to_owned(), "admin".to_owned());
-        Self { name, role, address: None, request_id: None, deployment }
-    }
-}
 
 /// Why a change of a flag is refused, or could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +93,8 @@ pub struct FlagControl {
     pub changed: Arc<Notify>,
     /// This process's name among the replicas. None for a command.
     pub replica: Option<String>,
+    /// The platform's id of this deployment, for the audit.
+    pub deployment: Option<String>,
 }
 
 impl FlagControl {
@@ -310,14 +294,14 @@ impl FlagControl {
             at: self.clock.now(),
             actor: by.name.clone(),
             role: by.role.clone(),
-            address: by.address.clone(),
+            address: by.address.map(|address| address.to_string()),
             action: action.to_owned(),
             target: key.to_owned(),
             old: None,
             new: None,
             reason: Some(reason.trim().to_owned()),
             request_id: by.request_id.clone(),
-            deployment: by.deployment.clone(),
+            deployment: self.deployment.clone(),
             imported_at: None,
         }
     }

@@ -1,7 +1,7 @@
 //! Feature flags: what each switches, where its value comes from, and how operators change it while the service runs.
 //!
 //! * `definitions` has every flag. `value` is on, off or a share of the runs. `layers` orders the sources.
-//! * `source` has the flags in effect; `sync` brings them from the database and from orders; `control` changes them.
+//! * `source` has the flags in effect; `sync` brings them from the database, `order_import` from orders; `control` changes them.
 //! * `order` and `rollback` change the storage mode while the database is away.
 
 mod content;
@@ -11,6 +11,7 @@ mod effective;
 mod layers;
 mod limited;
 mod order;
+mod order_import;
 mod parse;
 mod rollback;
 mod snapshot;
@@ -21,7 +22,7 @@ mod view;
 mod watched_file;
 
 pub use self::{
-    control::{Actor, FlagControl, FlagError, HISTORY_MAX, WaitOutcome},
+    control::{FlagControl, FlagError, HISTORY_MAX, WaitOutcome},
     definitions::{Category, Definition, Kind},
     effective::{DatabaseStanding, Effective, SwitchedOff},
     layers::{Layers, Reading, Source, Values},

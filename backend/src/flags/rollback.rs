@@ -11,8 +11,10 @@ use storage::{
     router::{FileAcceptance, forecast},
 };
 
+use crate::audit::Actor;
+
 use super::{
-    control::{Actor, FlagControl, FlagError},
+    control::{FlagControl, FlagError},
     definitions::{DATABASE_WRITES, FILE_FALLBACK, find},
     order::{Order, flags_of},
     sync::ReplicaNote,
@@ -192,10 +194,10 @@ impl FlagControl {
             base_revision: self.source.effective().database_revision,
             actor: by.name.clone(),
             role: by.role.clone(),
-            address: by.address.clone(),
+            address: by.address.map(|address| address.to_string()),
             reason: reason.trim().to_owned(),
             request_id: by.request_id.clone(),
-            deployment: by.deployment.clone(),
+            deployment: self.deployment.clone(),
         };
         let signed = order.sign(secret).ok_or(FlagError::NoSecret)?;
         self.files.write_note(NoteFolder::FlagOrders, &order.id, signed).await?;

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -24,16 +24,14 @@ use super::{
     codes::{self, Code},
     connections::counted,
     error::Problem,
+    key_header::given_key,
     request_id::RequestId,
     state::HttpState,
 };
 use crate::{
-    access::{Caller, FailedKeys, KeyDigest, KeyRing, Refusal, Unrecognised, digest},
+    access::{Caller, FailedKeys, KeyDigest, KeyRing, Refusal, Unrecognised, digest, may_be_ours},
     audit::Actor,
 };
-
-/// The other header that may carry a key.
-pub(super) const API_KEY_HEADER: &str = "X-API-Key";
 
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 
@@ -65,6 +63,8 @@ pub(super) struct Doorkeeper {
 pub(super) struct Visitor {
     address: IpAddr,
     given: Option<KeyDigest>,
+    /// Whether the key has the form of those in the database.
+    may_be_ours: bool,
 }
 
 impl Doorkeeper {
@@ -77,7 +77,8 @@ impl Doorkeeper {
         let address = client_ip(request, self.trusted_proxy_hops);
         // All requests without an address share one.
         let address = address.map_or(Ipv4Addr::UNSPECIFIED.into(), counted);
-        Visitor { address, given: given_digest(request.headers()) }
+        let key = given_key(request.headers());
+        Visitor { address, given: key.map(digest), may_be_ours: key.is_some_and(may_be_ours) }
     }
 
     /// The caller of a request, by its key. Without required keys, any other caller may do everything.
@@ -94,7 +95,10 @@ impl Doorkeeper {
             }
             _ if self.ring.is_open() => Ok(Caller::environment(Role::Admin)),
             None => Err(key_required()),
-            Some(Err(reason)) => Err(self.refuse(visitor.address, reason).await),
+            Some(Err(Unrecognised::Unknown)) if visitor.may_be_ours => {
+                Err(self.refuse(visitor.address, Unrecognised::Unknown).await)
+            }
+            Some(Err(_)) => Err(self.refuse(visitor.address, Unrecognised::Wrong).await),
         }
     }
 
@@ -136,30 +140,17 @@ fn key_required() -> Problem {
     Problem::new(codes::KEY_REQUIRED, sentence)
 }
 
-/// The digest of the request's key.
-pub(super) fn given_digest(headers: &HeaderMap) -> Option<KeyDigest> {
-    given(headers).map(digest)
-}
-
-/// The request's key. A header that is not text counts as a wrong key.
-fn given(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
-    let bearer = bearer.and_then(|text| {
-        let (scheme, key) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
-    });
-    let api_key = || headers.get("x-api-key").map(|value| value.to_str().unwrap_or_default().trim());
-    // A client without a key may send an empty header.
-    bearer.or_else(api_key).filter(|key| !key.is_empty())
-}
-
-/// Whether a request may read `/metrics`: with `METRICS_KEY`, or with a key that may read the state of the service. Without
-/// either setting, everybody may on a developer's machine.
+/// Whether a request may read metrics: with `METRICS_KEY`, or with a key that may read the state of the service. On a
+/// developer's machine without `METRICS_KEY` everybody may, unless they are always guarded and any key is set.
 ///
 /// # Errors
 ///
 /// A [`Problem`] as of [`Doorkeeper::caller`], or `insufficient_role`.
-pub(super) async fn check_metrics(state: &HttpState, visitor: Visitor) -> Result<(), Problem> {
+pub(super) async fn check_metrics(
+    state: &HttpState,
+    visitor: Visitor,
+    is_always_guarded: bool,
+) -> Result<(), Problem> {
     if let Some(key) = &state.access.metrics_key {
         // Digests have one length, so the comparison reveals nothing about the key.
         let is_metrics_key =
@@ -167,7 +158,7 @@ pub(super) async fn check_metrics(state: &HttpState, visitor: Visitor) -> Result
         if is_metrics_key {
             return Ok(());
         }
-    } else if !state.access.metrics_need_key {
+    } else if !state.access.metrics_need_key && (!is_always_guarded || state.keys.is_open()) {
         return Ok(());
     }
     let doorkeeper = Doorkeeper::of(state);

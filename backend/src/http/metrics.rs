@@ -13,7 +13,6 @@ use serde::Serialize;
 use super::{
     auth::{self, Doorkeeper},
     cache_control::UNALTERED,
-    codes,
     error::Problem,
     operation::{Key, Operation},
     state::HttpState,
@@ -33,10 +32,9 @@ pub(super) fn describe() -> Operation {
 
 pub(super) fn describe_json() -> Operation {
     Operation::new("Health", "getMetricsAsJson", "All metrics, as JSON")
-        .text("Requires the same key as `/metrics`.")
+        .text("Requires the same key as `/metrics`, and one wherever any key is set.")
         .with_key(Key::Metrics)
         .json::<MetricsBody>(StatusCode::OK, "the metrics")
-        .problems(&[codes::INSUFFICIENT_ROLE])
 }
 
 /// All metrics of this process.
@@ -45,10 +43,10 @@ struct MetricsBody {
     metrics: Vec<Sample>,
 }
 
-/// All metrics as JSON, behind the same key.
+/// All metrics as JSON. Behind a key wherever one is set, because no scraper of old asks for them without.
 pub(super) async fn json(State(state): State<HttpState>, request: Request) -> Response {
     let visitor = Doorkeeper::of(&state).visitor(&request);
-    if let Err(problem) = auth::check_metrics(&state, visitor).await {
+    if let Err(problem) = auth::check_metrics(&state, visitor, true).await {
         return auth::refuse(problem);
     }
     let measured = state.health.measured().await;
@@ -67,7 +65,7 @@ pub(super) async fn json(State(state): State<HttpState>, request: Request) -> Re
 /// All metrics, behind a key wherever one is set or the service is deployed.
 pub(super) async fn prometheus(State(state): State<HttpState>, request: Request) -> Response {
     let visitor = Doorkeeper::of(&state).visitor(&request);
-    if let Err(problem) = auth::check_metrics(&state, visitor).await {
+    if let Err(problem) = auth::check_metrics(&state, visitor, false).await {
         return auth::refuse(problem);
     }
     let measured = state.health.measured().await;

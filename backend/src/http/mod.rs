@@ -23,6 +23,7 @@ pub mod fair_share;
 mod guards;
 pub mod health;
 mod held_body;
+mod key_header;
 pub mod metrics;
 mod ofrep;
 pub mod openapi;

@@ -15,6 +15,7 @@ use super::{
     auth,
     codes::{self, Code},
     error::ProblemBody,
+    key_header::API_KEY_HEADER,
     operation::{Answer, Key, Operation, describe},
     routes::Served,
 };
@@ -103,7 +104,7 @@ pub(super) fn document(served: &[Served]) -> Value {
             "schemas": schemas.components(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
-                "apiKey": {"type": "apiKey", "in": "header", "name": auth::API_KEY_HEADER},
+                "apiKey": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER},
             },
         },
     })
@@ -217,7 +218,8 @@ fn responses(operation: &Operation, changes_state: bool, schemas: &mut Schemas) 
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     let keys: &[Code] = if operation.key == Key::Never { &[] } else { &auth::PROBLEMS };
     let origin: &[Code] = if changes_state { &[codes::FOREIGN_ORIGIN] } else { &[] };
-    let everywhere = [codes::INTERNAL, codes::TOO_MANY_CONNECTIONS, codes::REQUEST_TIMED_OUT];
+    let everywhere =
+        [codes::FOREIGN_HOST, codes::INTERNAL, codes::TOO_MANY_CONNECTIONS, codes::REQUEST_TIMED_OUT];
     for code in [keys, origin, &operation.problems, &everywhere].concat() {
         let codes = by_status.entry(code.status.as_u16()).or_default();
         if !codes.contains(&code) {

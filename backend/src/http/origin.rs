@@ -11,7 +11,7 @@ use axum::{
 };
 use url::Host;
 
-use super::{auth, codes, error::Problem, state::HttpState};
+use super::{codes, error::Problem, key_header::given_digest, state::HttpState};
 use crate::config::OriginRule;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -36,7 +36,7 @@ fn changes_state(method: &Method) -> bool {
 
 fn is_foreign(request: &Request, allowed: &[OriginRule]) -> bool {
     let headers = request.headers();
-    if auth::given_digest(headers).is_some() {
+    if given_digest(headers).is_some() {
         return false;
     }
     match headers.get(header::ORIGIN) {

@@ -57,7 +57,9 @@ async fn accept(state: HttpState, request: Request) -> Result<Response, Problem>
         ));
     }
     let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
-    let admission = quota::admit(&state, Some(&caller), &run_id).await?;
+    // The service's own runs count for nobody.
+    let counted = (!submission.is_sample).then_some(&caller);
+    let admission = quota::admit(&state, counted, &run_id).await?;
     let principal = if submission.is_sample { Principal::system() } else { caller.principal };
     let submission = Submission { run_id: Some(run_id), principal, is_keyless, ..submission };
     let runs = state.runs.clone();

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::{auth, client_ip::client_ip};
+use super::{client_ip::client_ip, key_header::given_digest};
 use crate::{config::AccessConfig, telemetry::metrics};
 
 /// The client that a stream belongs to.
@@ -23,7 +23,7 @@ impl Client {
     pub(super) fn of(request: &Request, access: &AccessConfig) -> Self {
         // Without configured keys, an invented key must not make a client look like another one.
         if !access.api_keys.is_empty()
-            && let Some(digest) = auth::given_digest(request.headers())
+            && let Some(digest) = given_digest(request.headers())
         {
             return Self::Key(digest);
         }

@@ -133,7 +133,6 @@ impl Scratch {
         if here == own {
             return Err(ScratchError::ServicesOwn(database));
         }
-        session::ensure_schema(&mut connection, &address.schema).await?;
         let mut scratch = Self { connection, database };
         scratch.take().await?;
         Ok(scratch)

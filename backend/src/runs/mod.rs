@@ -16,7 +16,7 @@ pub use self::{
     documents::{DocumentQueryError, SentDocument, picture_tag, quote_of},
     events::{EventId, EventKind, Progress, RunEvent, StageProgress},
     query::{ListedRun, QueryError, RunList, RunView, StageStatus, StageView},
-    service::Runs,
+    service::{Runs, RunsDeps},
     submit::{Submission, SubmitError, Submitted},
     watch::{RunWatch, RunWatchers, Update},
 };

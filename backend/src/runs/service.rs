@@ -22,6 +22,20 @@ use storage::router::Router;
 /// How many documents are sent at once, each of at most 25 MiB in memory.
 const DOCUMENTS_SENT_MAX: usize = 4;
 
+/// The parts that the use cases need.
+#[derive(Debug)]
+pub struct RunsDeps {
+    pub router: Arc<Router>,
+    pub worker: Worker,
+    pub queue: Admission,
+    pub fetcher: Fetcher,
+    pub brands: BrandFolder,
+    pub audit: Audit,
+    /// Operators pause acceptance by a flag.
+    pub flags: FlagSource,
+    pub clock: Arc<dyn Clock>,
+}
+
 /// The use cases.
 #[derive(Debug)]
 pub struct Runs {
@@ -31,7 +45,6 @@ pub struct Runs {
     pub(super) fetcher: Fetcher,
     pub(super) brands: BrandFolder,
     pub(super) audit: Audit,
-    /// Operators pause acceptance by a flag.
     pub(super) flags: FlagSource,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) accepting: Mutex<HashMap<RunId, Weak<tokio::sync::Mutex<()>>>>,
@@ -43,16 +56,8 @@ pub struct Runs {
 
 impl Runs {
     #[must_use]
-    pub fn new(
-        router: Arc<Router>,
-        worker: Worker,
-        queue: Admission,
-        fetcher: Fetcher,
-        brands: BrandFolder,
-        audit: Audit,
-        flags: FlagSource,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn new(deps: RunsDeps) -> Self {
+        let RunsDeps { router, worker, queue, fetcher, brands, audit, flags, clock } = deps;
         Self {
             router,
             worker,

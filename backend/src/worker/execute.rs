@@ -79,7 +79,7 @@ pub(super) async fn work(
             None => return,
         },
     };
-    let owner = owner(&start.new.request);
+    let owner = start.new.request.principal.clone();
     failpoints::hit("claimed");
     tracing::info!(
         event = "run_started",
@@ -302,7 +302,7 @@ async fn outcome(
     let ResumePoint { new, stored, lost_usd, waiting } = start;
     let cancel = CancellationToken::new();
     let store = LeasedRun::new(router, fence, stored);
-    let owner = owner(&new.request);
+    let owner = new.request.principal.clone();
     let work = Work { router, deps, fence, store: &store, progress, cancel: &cancel, owner: &owner };
     let execution = work.execute(new.request, lost_usd);
     tokio::pin!(execution);
@@ -355,11 +355,6 @@ struct Work<'a> {
     progress: &'a Progress,
     cancel: &'a CancellationToken,
     owner: &'a Principal,
-}
-
-/// The principal that the run's costs count for.
-fn owner(_: &RunRequest) -> Principal {
-    Principal::environment()
 }
 
 impl Work<'_> {

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what, the newest first
+         * @description While the database is away, the answer holds the records that wait in the file storage, and says so.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/emergency-rollback": {
         parameters: {
             query?: never;
@@ -73,6 +93,67 @@ export interface paths {
         get: operations["getFlagHistory"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All keys of the database */
+        get: operations["listKeys"];
+        put?: never;
+        /**
+         * Make a key
+         * @description The answer holds the key itself, which is shown once. It opens this replica at once and the others within 2.5 s.
+         */
+        post: operations["createKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a key
+         * @description Every replica refuses the key within 2.5 s. Repetitions get the same answer.
+         */
+        delete: operations["revokeKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/keys/{key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replace a key
+         * @description The new key has the name, role, principal, scopes and quotas of the old one.
+         */
+        post: operations["rotateKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -399,6 +480,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/health/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All metrics, as JSON
+         * @description Requires the same key as `/metrics`, and one wherever any key is set.
+         */
+        get: operations["getMetricsAsJson"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health/ready": {
         parameters: {
             query?: never;
@@ -425,7 +526,7 @@ export interface paths {
         };
         /**
          * All metrics, for Prometheus
-         * @description Requires `METRICS_KEY` if it is set.
+         * @description Requires `METRICS_KEY`, or a key that may read operations, if `METRICS_KEY` is set, and in staging and production in any case.
          */
         get: operations["getMetrics"];
         put?: never;
@@ -551,6 +652,88 @@ export interface components {
             /** @constant */
             status: "alive";
         };
+        /** @description A key of the database. The key itself is shown once, when it is made. */
+        ApiKey: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string | null;
+            id: string;
+            /**
+             * Format: date-time
+             * @description To a minute.
+             */
+            last_used_at: string | null;
+            name: string;
+            /** @description The owner of the runs that the key submits. */
+            principal: string;
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description `client`, `viewer`, `operator` or `admin`. */
+            role: string;
+            /** @description The id of the key that this one replaces. */
+            rotated_from: string | null;
+            /** Format: uint32 */
+            runs_per_minute: number | null;
+            /** Format: uint32 */
+            runs_under_way: number | null;
+            /** @description The permissions to which the key is narrowed. Empty: all of its role. */
+            scopes: string[];
+            /** Format: double */
+            usd_per_day: number | null;
+        };
+        /**
+         * @description An analyst that a caller may ask for.
+         * @enum {string}
+         */
+        AskedAnalyst: "extractive";
+        /** @description One change by a person. */
+        AuditEntry: {
+            /** @description The thing and the verb, such as `run.cancel`. */
+            action: string;
+            /** @description The key's name, or `command` for somebody at a shell of the service. */
+            actor: string;
+            /** @description The client's address. */
+            address: string | null;
+            /** Format: date-time */
+            at: string;
+            /** @description The platform's id of the deployment. */
+            deployment: string | null;
+            id: string;
+            /** @description Whether the record came into the database from a file, where it waited while the database was away. */
+            is_imported: boolean;
+            /** @description The value after the change. */
+            new: unknown;
+            /** @description The value before the change. */
+            old: unknown;
+            reason: string | null;
+            request_id: string | null;
+            role: string;
+            /** @description The thing's id. */
+            target: string;
+        };
+        /** @description A page of the audit. */
+        AuditList: {
+            /** @description Whether records that wait in files are missing. */
+            are_files_missing: boolean;
+            /** @description Whether records of the database are missing, because it is away. The page then shows the files of this replica. */
+            is_database_missing: boolean;
+            /** @description Continues after this page, as `before`. None at the end. */
+            next: string | null;
+            /** @description The newest first. */
+            records: components["schemas"]["AuditEntry"][];
+        };
+        /** @description This hour of this deployment, and the deployment before it. */
+        BaselineReport: {
+            /** @description Everything beyond its limit. */
+            deviations: string[];
+            /** @description Whether both have enough requests to be compared. */
+            is_comparable: boolean;
+            /** @description This replica since the hour began, or since it started. */
+            now: components["schemas"]["Figures"];
+            /** @description The mean of the previous deployment's hours, 7 days at most. None if there is none. */
+            previous: components["schemas"]["Figures"] | null;
+        };
         /** @description What stage 4 answers. */
         BrandContextualization: {
             /** @description What about the brand mattered for the choice. */
@@ -667,6 +850,30 @@ export interface components {
         };
         /** @description The database's answer. */
         Connection: ("healthy" | "failed") | "skipped";
+        /** @description A new key. */
+        CreateKey: {
+            /**
+             * Format: date-time
+             * @description A time in the future. By default, the key does not expire.
+             */
+            expires_at?: string | null;
+            /** @description For people: logs and the audit show it. */
+            name: string;
+            /** @description The owner of the runs that the key submits. By default, the name in lower case. */
+            principal?: string | null;
+            role: components["schemas"]["RoleName"];
+            /** Format: uint32 */
+            runs_per_minute?: number | null;
+            /** Format: uint32 */
+            runs_under_way?: number | null;
+            /**
+             * @description Narrows the key to some permissions of its role.
+             * @default []
+             */
+            scopes: components["schemas"]["ScopeName"][];
+            /** Format: double */
+            usd_per_day?: number | null;
+        };
         /** @description The breaker in front of the database. */
         DatabaseBreaker: {
             /** @constant */
@@ -791,6 +998,35 @@ export interface components {
             detail: string;
             field: string;
         };
+        /** @description The requests between two times. */
+        Figures: {
+            /**
+             * Format: double
+             * @description From 0 to 1 of all processors. None while unknown.
+             */
+            cpu_share: number | null;
+            /**
+             * Format: double
+             * @description Answers of 500 and above, from 0 to 1.
+             */
+            error_share: number;
+            /** Format: double */
+            mean_ms: number;
+            /**
+             * Format: double
+             * @description From 0 to 1 of the container's limit. None while unknown.
+             */
+            memory_share: number | null;
+            /** Format: double */
+            p95_ms: number;
+            /**
+             * Format: double
+             * @description From 0 to 1 of the database pool. None without a database.
+             */
+            pool_share: number | null;
+            /** Format: uint64 */
+            requests: number;
+        };
         /** @description Whether this replica may accept runs by file alone, and why. */
         FileAcceptance: "shared_store" | "volume" | "single_replica" | "registry" | "development" | "overlap" | "never_looked" | "other_replicas" | "several_replicas" | "web_role" | "stopping";
         /** @description The location of files. */
@@ -842,7 +1078,7 @@ export interface components {
             /** @description Why. It stands in the history and in the audit. */
             reason: string;
             /** @description True or false; or the share of the runs, 0 to 100. Null removes the value, and the environment's counts again. */
-            value?: unknown;
+            value: boolean | number | null;
         };
         /** @description One flag. */
         FlagView: {
@@ -892,6 +1128,8 @@ export interface components {
         HealthDetails: {
             /** @description This process's background tasks, and how the last pass of each went. */
             background: components["schemas"]["TaskStatus"][];
+            /** @description This hour against the previous deployment, for an operator's key. None while unknown. */
+            baseline?: components["schemas"]["BaselineReport"] | null;
             checks: components["schemas"]["Check"][];
             database_connection: components["schemas"]["Connection"];
             database_error?: string | null;
@@ -1007,6 +1245,11 @@ export interface components {
             /** @description Null where the document does not tell. */
             social: string | null;
         };
+        /** @description All keys. */
+        KeyList: {
+            /** @description The newest first, ended ones included. Keys of the environment are not among them. */
+            keys: components["schemas"]["ApiKey"][];
+        };
         /** @description The values that a flag has. */
         Kind: "boolean" | "percentage";
         /** @description A principle that holds outside the industry in which it was observed. */
@@ -1046,6 +1289,8 @@ export interface components {
             error: components["schemas"]["RunError"] | null;
             /** Format: int32 */
             generation: number;
+            /** @description The run's owner. */
+            principal: string;
             run_id: components["schemas"]["RunId"];
             /** Format: uint */
             stages_complete: number;
@@ -1060,6 +1305,10 @@ export interface components {
             revision: number;
             source: components["schemas"]["Source2"];
         };
+        /** @description All metrics of this process. */
+        MetricsBody: {
+            metrics: components["schemas"]["Sample"][];
+        };
         /** @description The stores that receive stage outputs. */
         Mode: ("DATABASE_ONLY" | "DUAL_WRITE" | "FILE_ONLY") | "INVALID";
         /** @description A pause of the model in this process. */
@@ -1072,6 +1321,38 @@ export interface components {
             retry_in_seconds: number;
             /** Format: uint64 */
             since_seconds: number;
+        };
+        /** @description A key that was made, with the key itself, which is shown once. */
+        NewKey: {
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string | null;
+            id: string;
+            /** @description Send it as `Authorization: Bearer KEY`. The service keeps only its digest. */
+            key: string;
+            /**
+             * Format: date-time
+             * @description To a minute.
+             */
+            last_used_at: string | null;
+            name: string;
+            /** @description The owner of the runs that the key submits. */
+            principal: string;
+            /** Format: date-time */
+            revoked_at: string | null;
+            /** @description `client`, `viewer`, `operator` or `admin`. */
+            role: string;
+            /** @description The id of the key that this one replaces. */
+            rotated_from: string | null;
+            /** Format: uint32 */
+            runs_per_minute: number | null;
+            /** Format: uint32 */
+            runs_under_way: number | null;
+            /** @description The permissions to which the key is narrowed. Empty: all of its role. */
+            scopes: string[];
+            /** Format: double */
+            usd_per_day: number | null;
         };
         /** @description Whether scanned pages are read, by which program, and what confines it. */
         OcrReport: {
@@ -1282,6 +1563,11 @@ export interface components {
             detail: string;
             replica: string;
         };
+        /**
+         * @description The role of a key.
+         * @enum {string}
+         */
+        RoleName: "client" | "viewer" | "operator" | "admin";
         /** @description The effects of a rollback. */
         RollbackPlan: {
             database_is_reachable: boolean;
@@ -1315,6 +1601,20 @@ export interface components {
              * @enum {string}
              */
             to: "DATABASE_ONLY" | "DUAL_WRITE" | "FILE_ONLY";
+        };
+        /** @description How a key is replaced. */
+        RotateKey: {
+            /**
+             * Format: date-time
+             * @description A time in the future. By default, the new key lasts as long as the old one was made for.
+             */
+            expires_at?: string | null;
+            /**
+             * Format: uint64
+             * @description How many seconds the old key stays valid. 0 revokes it at once.
+             * @default 0
+             */
+            grace_seconds: number;
         };
         /** @description Everything about a run. */
         RunDetail: {
@@ -1363,6 +1663,8 @@ export interface components {
             grounding: number | null;
             /** @description The current storage mode. */
             mode: components["schemas"]["Mode"];
+            /** @description The run's owner: the principal of the key that submitted it. */
+            principal: string;
             /** @description Markdown. */
             report: string | null;
             report_url: string | null;
@@ -1423,6 +1725,8 @@ export interface components {
         };
         /** @description A request for a run. Unknown fields are ignored; null counts as absent. */
         RunRequest: {
+            /** @description `extractive` asks for the built-in analyst. Only an operator's key may, with the address `builtin:sample.md`. */
+            analyst?: components["schemas"]["AskedAnalyst"] | null;
             /**
              * Format: uri
              * @description The document's address: `https`, on one of the allowed hosts.
@@ -1446,11 +1750,26 @@ export interface components {
          * @enum {string}
          */
         RunStatus: "PROCESSING" | "COMPLETED" | "FAILED" | "CANCELLED";
+        /** @description One value of a metric. */
+        Sample: {
+            labels: {
+                [key: string]: string;
+            };
+            /** @description With the suffix of its kind: `_total`, `_bucket`, `_sum`, `_count`, `_info`. */
+            name: string;
+            /** Format: double */
+            value: number;
+        };
         /**
          * @description Whether the database has all migrations.
          * @enum {string}
          */
         Schema: "ok" | "behind" | "unknown";
+        /**
+         * @description A permission.
+         * @enum {string}
+         */
+        ScopeName: "submit" | "read_runs" | "control_runs" | "read_operations" | "operate" | "administer";
         /** @description What stage 2 answers. */
         SignalAmplification: {
             trends: components["schemas"]["Trend"][];
@@ -1789,6 +2108,138 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listAudit: {
+        parameters: {
+            query?: {
+                /** @description `next` of an earlier answer. */
+                before?: string;
+                /** @description 50 by default. */
+                limit?: number;
+            };
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a page of the audit */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditList"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     emergencyRollback: {
         parameters: {
             query?: never;
@@ -1850,7 +2301,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -1860,7 +2311,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -1946,6 +2397,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -1962,7 +2431,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -1974,7 +2443,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "flags_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "flags_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2023,7 +2492,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -2033,9 +2502,27 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -2055,7 +2542,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2067,7 +2554,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2119,7 +2606,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -2129,7 +2616,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2151,6 +2638,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -2167,7 +2672,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2179,7 +2684,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2251,7 +2756,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -2261,7 +2766,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2363,6 +2868,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -2379,7 +2902,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2391,7 +2914,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "flags_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "flags_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2448,7 +2971,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -2458,7 +2981,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2496,6 +3019,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -2512,7 +3053,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `flags_unavailable`: the flags of the database cannot be changed now; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2524,7 +3065,703 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "flags_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "flags_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listKeys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the keys */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateKey"];
+            };
+        };
+        responses: {
+            /** @description the key */
+            201: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_keys`: there are as many valid keys as the service keeps */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_keys";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revokeKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The key's id, as the list shows it. */
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the key is revoked */
+            204: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_not_found`: there is no key with this id */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_in_use`: nobody ends the key they act with; `last_admin_key`: no other admin key would stay valid */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_in_use" | "last_admin_key";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The key's id, as the list shows it. */
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateKey"];
+            };
+        };
+        responses: {
+            /** @description the new key */
+            201: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_not_found`: there is no key with this id */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_ended`: the key was revoked or has expired; `key_in_use`: nobody ends the key they act with; `too_many_keys`: there are as many valid keys as the service keeps */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_ended" | "key_in_use" | "too_many_keys";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2553,6 +3790,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthSummary"];
+                };
+            };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `internal`: the service failed */
@@ -2601,6 +3854,8 @@ export interface operations {
                 page?: number;
                 /** @description 20 by default. */
                 page_size?: number;
+                /** @description An owner of runs. A client sees only its own. */
+                principal?: string;
                 /** @description In the words of the database. */
                 status?: components["schemas"]["RunStatus"];
             };
@@ -2642,7 +3897,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -2652,7 +3907,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2674,6 +3929,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -2690,7 +3963,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2702,7 +3975,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2754,7 +4027,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -2764,7 +4037,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2802,6 +4075,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -2818,7 +4109,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2830,7 +4121,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -2880,7 +4171,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -2890,7 +4181,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -2928,6 +4219,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -2944,7 +4253,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -2956,7 +4265,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3008,7 +4317,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -3018,7 +4327,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -3072,6 +4381,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -3088,7 +4415,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3100,7 +4427,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3165,7 +4492,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -3175,7 +4502,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -3213,6 +4540,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -3229,7 +4574,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3241,7 +4586,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3321,7 +4666,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -3331,7 +4676,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -3369,7 +4714,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_many_streams`: too many event streams are open */
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time; `too_many_streams`: too many event streams are open */
             429: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3381,7 +4726,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "too_many_streams";
+                        code?: "too_many_wrong_keys" | "too_many_streams";
                         /** @constant */
                         status?: 429;
                     } & components["schemas"]["Problem"];
@@ -3403,7 +4748,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3415,7 +4760,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3469,7 +4814,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -3479,7 +4824,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -3517,6 +4862,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -3533,7 +4896,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3545,7 +4908,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3610,7 +4973,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -3620,7 +4983,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -3658,6 +5021,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -3674,7 +5055,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `documents_busy`: too many pages or documents are asked for; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3686,7 +5067,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "documents_busy" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3741,7 +5122,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -3751,7 +5132,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -3805,6 +5186,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -3821,7 +5220,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3833,7 +5232,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3885,7 +5284,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -3895,7 +5294,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -3949,6 +5348,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time; `quota_exceeded`: a quota of the key is used up; the sentence names the limit */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys" | "quota_exceeded";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -3965,7 +5382,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -3977,7 +5394,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -4029,7 +5446,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -4039,7 +5456,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -4077,6 +5494,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -4093,7 +5528,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -4105,7 +5540,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -4134,6 +5569,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Brands"];
+                };
+            };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `internal`: the service failed */
@@ -4196,6 +5647,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BrandProfile"];
+                };
+            };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `brand_not_found`: there is no brand with this id */
@@ -4273,6 +5740,22 @@ export interface operations {
                     "text/html; charset=utf-8": string;
                 };
             };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -4330,6 +5813,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthSummary"];
+                };
+            };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `internal`: the service failed */
@@ -4390,6 +5889,22 @@ export interface operations {
                     "application/json": components["schemas"]["HealthDetails"];
                 };
             };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -4448,6 +5963,22 @@ export interface operations {
                     "application/json": components["schemas"]["Alive"];
                 };
             };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -4484,6 +6015,117 @@ export interface operations {
             };
         };
     };
+    getMetricsAsJson: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the metrics */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricsBody"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getReadiness: {
         parameters: {
             query?: never;
@@ -4505,6 +6147,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Ready"];
+                };
+            };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `internal`: the service failed */
@@ -4584,7 +6242,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -4594,9 +6252,27 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -4616,7 +6292,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -4628,7 +6304,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -4709,7 +6385,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -4719,7 +6395,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -4773,6 +6449,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -4789,7 +6483,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -4801,7 +6495,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -4874,7 +6568,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -4884,7 +6578,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -4949,6 +6643,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -4965,7 +6677,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -4977,7 +6689,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -5008,6 +6720,22 @@ export interface operations {
                     "application/json": {
                         [key: string]: unknown;
                     };
+                };
+            };
+            /** @description `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `internal`: the service failed */
@@ -5107,7 +6835,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -5117,7 +6845,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -5219,6 +6947,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time; `quota_exceeded`: a quota of the key is used up; the sentence names the limit */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys" | "quota_exceeded";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -5235,7 +6981,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `acceptance_paused`: operators have paused the acceptance of runs; `queue_full`: too many runs wait; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `persistence_disabled`: storage is switched off; `draining`: this replica is stopping; `acceptance_paused`: operators have paused the acceptance of runs; `queue_full`: too many runs wait; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -5247,7 +6993,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "persistence_disabled" | "draining" | "acceptance_paused" | "queue_full" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "persistence_disabled" | "draining" | "acceptance_paused" | "queue_full" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -5299,7 +7045,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_api_key`: the key is not accepted */
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
             403: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -5309,7 +7055,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "invalid_api_key";
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
                         /** @constant */
                         status?: 403;
                     } & components["schemas"]["Problem"];
@@ -5347,6 +7093,24 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `internal`: the service failed */
             500: {
                 headers: {
@@ -5363,7 +7127,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
             503: {
                 headers: {
                     /** @description Seconds after which the same request may succeed. */
@@ -5375,7 +7139,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];

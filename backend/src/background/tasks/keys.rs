@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::{
     access::KeyReader,
     background::{Outcome, Pass, Schedule, Task, TaskError},
+    flags::FlagSource,
 };
 
 /// A revoked key must open no replica after 2.5 s, also where no notification arrives. A pass takes milliseconds.
@@ -15,6 +16,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct ReadKeys {
     pub reader: KeyReader,
+    pub flags: FlagSource,
 }
 
 #[async_trait]
@@ -37,6 +39,11 @@ impl Task for ReadKeys {
 
     async fn pass(&mut self, _: &Pass<'_>) -> Result<Outcome, TaskError> {
         self.reader.look_at_cache().await;
+        if !self.flags.effective().asks_database() {
+            return Ok(Outcome::Skipped(
+                "FLAGS_FILE or the environment keeps this process away from the database",
+            ));
+        }
         let keys = self.reader.read().await?;
         Ok(Outcome::done(format!("{keys} keys")))
     }

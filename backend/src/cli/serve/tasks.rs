@@ -53,7 +53,7 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
     }
     let notifications = start_notifications(service);
     if let Some(reader) = service.keys.clone() {
-        background.start(Lifetime::Process, ReadKeys { reader });
+        background.start(Lifetime::Process, ReadKeys { reader, flags: service.flags.clone() });
     }
     let watchers = service.http.watchers.clone();
     background.start(Lifetime::Runs, PublishChanges::new(watchers.clone()));

@@ -28,7 +28,7 @@ struct Query {
     #[schemars(range(min = 1, max = LIMIT_MAX))]
     limit: Option<usize>,
     /// `next` of an earlier answer.
-    #[schemars(length(max = 100))]
+    #[schemars(regex(pattern = r"^(-?[0-9]{1,15}\.[A-Za-z0-9-]{1,40})?$"))]
     before: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, RawQuery, Request, State, rejection::PathRejection},
     http::StatusCode,
     response::{IntoResponse as _, Response},
@@ -13,8 +13,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use storage::{control_plane::FlagChange, mode::Mode};
 
-use super::actor::actor;
 use crate::{
+    audit::Actor,
     flags::{FlagError, FlagListing, FlagView, HISTORY_MAX, Rollback, RollbackReport, definitions},
     http::{
         body,
@@ -37,7 +37,12 @@ const HISTORY_PAGE: usize = 50;
 #[allow(dead_code, reason = "read by hand, so that every problem is named at once")]
 struct FlagUpdate {
     /// True or false; or the share of the runs, 0 to 100. Null removes the value, and the environment's counts again.
-    value: Option<Value>,
+    #[schemars(extend("anyOf" = [
+        {"type": "boolean"},
+        {"type": "integer", "minimum": 0, "maximum": 100},
+        {"type": "null"},
+    ]))]
+    value: Value,
     /// Why. It stands in the history and in the audit.
     #[schemars(length(min = 1, max = 500), regex(pattern = r"\S"))]
     reason: String,
@@ -153,10 +158,11 @@ pub(in crate::http) async fn one(
 /// `PUT /api/admin/flags/{key}`
 pub(in crate::http) async fn set(
     State(state): State<HttpState>,
+    Extension(by): Extension<Actor>,
     key: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (key, by) = (key_of(key)?, actor(&state, &request));
+    let key = key_of(key)?;
     view(&state, &key)?;
     let body = body::json(request, &state.limits).await?;
     let mut fields = Fields::of(&body)?;
@@ -202,9 +208,9 @@ pub(in crate::http) async fn history(
 /// `POST /api/admin/emergency-rollback`
 pub(in crate::http) async fn rollback(
     State(state): State<HttpState>,
+    Extension(by): Extension<Actor>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let by = actor(&state, &request);
     let body = body::json(request, &state.limits).await?;
     let mut fields = Fields::of(&body)?;
     let to = fields.body.get("to").and_then(Value::as_str).and_then(Mode::of_name);

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::error::StorageError;
 
-/// Who changed what, when and why. The form is the same in the database and in a file.
+/// One change: who changed what, when and why. The form is the same in the database and in a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRecord {

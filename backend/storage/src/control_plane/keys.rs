@@ -70,7 +70,7 @@ impl ApiKey {
     }
 }
 
-/// What replaces a key.
+/// The replacement of a key.
 #[derive(Debug, Clone)]
 pub struct Successor {
     pub id: String,
@@ -96,7 +96,7 @@ pub enum KeyChange {
 }
 
 /// The keys in the database. Each change and its audit record are one statement, and all changes are made one after the
-/// other, whoever makes them.
+/// other, from all replicas and commands.
 #[async_trait]
 pub trait ApiKeys: Send + Sync + std::fmt::Debug {
     /// Lists up to `limit` keys, the newest first, ended ones included.

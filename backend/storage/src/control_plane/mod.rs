@@ -1,4 +1,4 @@
-//! What the operators of the service keep beside the runs: who owns a run, roles, keys and the audit, and what checks
+//! Holds what operators keep beside the runs: who owns a run, roles, keys and the audit, and what checks
 //! remember. The tables lie in the PostgreSQL schema `innovation`, the files in folders of the storage root that begin with a
 //! dot.
 

@@ -1,4 +1,4 @@
-//! Who owns a run.
+//! The owner of a run.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! What a key may do.
+//! Roles of keys, and what each may do.
 
 use std::{fmt, str::FromStr};
 
@@ -18,7 +18,7 @@ pub enum Role {
     Admin,
 }
 
-/// What a route needs. By the same names, a key is narrowed to some permissions of its role.
+/// A right that a route needs. By the same names, a key is narrowed to some permissions of its role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {

@@ -17,7 +17,7 @@ pub struct Usage {
     pub usd_today: f64,
 }
 
-/// What a principal has spent since it was saved last.
+/// The dollars of a principal since they were saved last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spending {
     pub principal: Principal,

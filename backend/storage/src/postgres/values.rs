@@ -1,6 +1,7 @@
 //! Conversions of values to SQL and back.
 
 use pipeline::{clock::Timestamp, run::RunId};
+use sqlx::{Row as _, postgres::PgRow};
 
 use crate::{
     control_plane::Principal,
@@ -36,8 +37,9 @@ pub(super) fn time(millis: Option<i64>) -> Option<Timestamp> {
     millis.and_then(Timestamp::from_timestamp_millis)
 }
 
-/// Parses the stored principal of a run.
-pub(super) fn principal(stored: Option<String>) -> Result<Principal, DbError> {
+/// Reads the column `principal` of a run or of a tombstone.
+pub(super) fn principal(row: &PgRow) -> Result<Principal, DbError> {
+    let stored: Option<String> = row.try_get("principal")?;
     Principal::of_stored(stored.as_deref()).map_err(|error| {
         let what = format!("principal {stored:?}: {error}");
         DbError::Store(StorageError::new(StorageErrorKind::Unreadable, what))

@@ -113,7 +113,7 @@ pub(in crate::postgres) async fn accept(
             .await?;
         let Some(row) = row else { continue };
         if row.try_get("isDeleted")? {
-            let is_ours = principal(row.try_get("principal")?)? == request.principal;
+            let is_ours = principal(&row)? == request.principal;
             return Ok(if is_ours { Acceptance::Deleted } else { Acceptance::RequestMismatch });
         }
         if row.try_get("isNew")? {
@@ -134,7 +134,7 @@ pub(in crate::postgres) async fn accept(
             status: load::status(row.try_get("status")?)?,
             document_url: row.try_get("documentUrl")?,
             digest: row.try_get("requestDigest")?,
-            principal: principal(row.try_get("principal")?)?,
+            principal: principal(&row)?,
             is_accepted: row.try_get("isAccepted")?,
             has_output: row.try_get("hasOutput")?,
         };

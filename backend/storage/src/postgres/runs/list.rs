@@ -129,7 +129,7 @@ fn summary(row: &PgRow) -> Result<RunSummary, DbError> {
         generation: row.try_get("generation")?,
         source: row.try_get("documentName")?,
         brand_id: brand.and_then(|brand| brand.parse().ok()),
-        principal: principal(row.try_get("principal")?)?,
+        principal: principal(row)?,
         created_at: time(row.try_get("created")?).unwrap_or_default(),
         finished_at: time(row.try_get("completed")?),
         stages: usize::try_from(stages).unwrap_or(0),

@@ -92,7 +92,7 @@ fn snapshot(run: &RunId, row: &PgRow, damaged: &mut BTreeMap<Part, String>) -> R
     Ok(RunRecord {
         id: run.clone(),
         request: if accepted_at.is_some() { request(run, row)? } else { None },
-        principal: principal(row.try_get("principal")?)?,
+        principal: principal(row)?,
         status: status(row.try_get("status")?)?,
         generation: row.try_get("generation")?,
         epoch: row.try_get("leaseEpoch")?,
@@ -155,7 +155,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
         company_name: None,
         user_id: user_id.filter(|id| id != SYSTEM_USER),
         digest,
-        principal: principal(row.try_get("principal")?)?,
+        principal: principal(row)?,
     };
     Ok(Some(request.of_company(row.try_get("companyName")?)))
 }

@@ -48,7 +48,7 @@ pub(in crate::postgres) async fn deleted_owner(
     run: &RunId,
 ) -> Result<Option<Principal>, DbError> {
     let row = conn.query(DELETED_OWNER).bind(run.as_str()).fetch_optional(conn.connection()?).await?;
-    row.map(|row| principal(row.try_get("principal")?)).transpose()
+    row.as_ref().map(principal).transpose()
 }
 
 /// Deletes the row and its dependent rows. $1 run
