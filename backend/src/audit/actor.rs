@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use pipeline::clock::Timestamp;
+use storage::control_plane::AuditRecord;
+
 use crate::access::Caller;
 
 /// The person or program behind a change.
@@ -31,5 +34,32 @@ impl Actor {
     #[must_use]
     pub fn command() -> Self {
         Self { name: "command".to_owned(), role: "admin".to_owned(), address: None, request_id: None }
+    }
+
+    /// A record of a change that this actor makes at this time. The caller adds `old`, `new` and `reason`. `action` is
+    /// the thing and the verb, such as `flag.set`, and `target` the thing's id.
+    #[must_use]
+    pub fn record(
+        &self,
+        action: &str,
+        target: &str,
+        at: Timestamp,
+        deployment: Option<String>,
+    ) -> AuditRecord {
+        AuditRecord {
+            id: uuid::Uuid::now_v7().to_string(),
+            at,
+            actor: self.name.clone(),
+            role: self.role.clone(),
+            address: self.address.map(|address| address.to_string()),
+            action: action.to_owned(),
+            target: target.to_owned(),
+            old: None,
+            new: None,
+            reason: None,
+            request_id: self.request_id.clone(),
+            deployment,
+            imported_at: None,
+        }
     }
 }

@@ -58,25 +58,10 @@ impl Audit {
         Self { inner: Arc::new(inner) }
     }
 
-    /// A record of a change that this actor makes now. The caller adds `old`, `new` and `reason`. `action` is
-    /// the thing and the verb, such as `flag.set`, and `target` the thing's id.
+    /// A record of a change that this actor makes now ([`Actor::record`]).
     #[must_use]
     pub fn describe(&self, actor: &Actor, action: &str, target: &str) -> AuditRecord {
-        AuditRecord {
-            id: uuid::Uuid::now_v7().as_hyphenated().to_string(),
-            at: self.inner.clock.now(),
-            actor: actor.name.clone(),
-            role: actor.role.clone(),
-            address: actor.address.map(|address| address.to_string()),
-            action: action.to_owned(),
-            target: target.to_owned(),
-            old: None,
-            new: None,
-            reason: None,
-            request_id: actor.request_id.clone(),
-            deployment: self.inner.deployment.clone(),
-            imported_at: None,
-        }
+        actor.record(action, target, self.inner.clock.now(), self.inner.deployment.clone())
     }
 
     /// Stores the record of a change: in the database, or else in a file.

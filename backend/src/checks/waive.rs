@@ -8,14 +8,13 @@ use storage::{
     control_plane::{AuditRecord, Waiver, Waivers},
 };
 
+use crate::audit::Actor;
+
 /// How long a waiver holds, unless the operator says otherwise: one week, so that it is looked at again.
 pub const DEFAULT_DAYS: i64 = 7;
 
 /// The longest waiver. A longer one is a decision about the check, and belongs into its code.
 pub const DAYS_MAX: i64 = 90;
-
-/// The actor of a command at a shell of the service.
-pub const ACTOR: &str = "command";
 
 /// The acceptance of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +56,7 @@ pub async fn accept(
         let waiver = Waiver {
             check_id: check_id.clone(),
             reason: reason.clone(),
-            actor: ACTOR.to_owned(),
+            actor: Actor::command().name,
             created_at: now,
             expires_at: until,
         };
@@ -77,21 +76,7 @@ pub fn record(
     reason: Option<String>,
     now: Timestamp,
 ) -> AuditRecord {
-    AuditRecord {
-        id: uuid::Uuid::now_v7().to_string(),
-        at: now,
-        actor: ACTOR.to_owned(),
-        role: "admin".to_owned(),
-        address: None,
-        action: action.to_owned(),
-        target: target.to_owned(),
-        old: None,
-        new,
-        reason,
-        request_id: None,
-        deployment: None,
-        imported_at: None,
-    }
+    AuditRecord { new, reason, ..Actor::command().record(action, target, now, None) }
 }
 
 /// When a waiver ends that begins now.

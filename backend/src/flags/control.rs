@@ -289,21 +289,8 @@ impl FlagControl {
     }
 
     fn audit(&self, key: &str, action: &str, reason: &str, by: &Actor) -> AuditRecord {
-        AuditRecord {
-            id: uuid::Uuid::now_v7().to_string(),
-            at: self.clock.now(),
-            actor: by.name.clone(),
-            role: by.role.clone(),
-            address: by.address.map(|address| address.to_string()),
-            action: action.to_owned(),
-            target: key.to_owned(),
-            old: None,
-            new: None,
-            reason: Some(reason.trim().to_owned()),
-            request_id: by.request_id.clone(),
-            deployment: self.deployment.clone(),
-            imported_at: None,
-        }
+        let record = by.record(action, key, self.clock.now(), self.deployment.clone());
+        AuditRecord { reason: Some(reason.trim().to_owned()), ..record }
     }
 }
 

@@ -45,37 +45,31 @@ struct MetricsBody {
 
 /// All metrics as JSON. Behind a key wherever one is set, because no scraper of old asks for them without.
 pub(super) async fn json(State(state): State<HttpState>, request: Request) -> Response {
-    let visitor = Doorkeeper::of(&state).visitor(&request);
-    if let Err(problem) = auth::check_metrics(&state, visitor, true).await {
-        return auth::refuse(problem);
-    }
-    let measured = state.health.measured().await;
-    match metrics::render(&measured) {
+    match text(&state, request, true).await {
         Ok(text) => {
             let no_store = [(header::CACHE_CONTROL, UNALTERED)];
             (no_store, Json(MetricsBody { metrics: metrics_json::samples(&text) })).into_response()
         }
-        Err(error) => {
-            tracing::error!(event = "metrics_render_failed", %error, "metrics could not be written");
-            Problem::internal().into_response()
-        }
+        Err(problem) => auth::refuse(problem),
     }
 }
 
 /// All metrics, behind a key wherever one is set or the service is deployed.
 pub(super) async fn prometheus(State(state): State<HttpState>, request: Request) -> Response {
-    let visitor = Doorkeeper::of(&state).visitor(&request);
-    if let Err(problem) = auth::check_metrics(&state, visitor, false).await {
-        return auth::refuse(problem);
-    }
-    let measured = state.health.measured().await;
-    match metrics::render(&measured) {
+    match text(&state, request, false).await {
         Ok(text) => {
             ([(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE))], text).into_response()
         }
-        Err(error) => {
-            tracing::error!(event = "metrics_render_failed", %error, "metrics could not be written");
-            Problem::internal().into_response()
-        }
+        Err(problem) => auth::refuse(problem),
     }
+}
+
+/// The metrics in the text format, for a request that may read them.
+async fn text(state: &HttpState, request: Request, is_always_guarded: bool) -> Result<String, Problem> {
+    let visitor = Doorkeeper::of(state).visitor(&request);
+    auth::check_metrics(state, visitor, is_always_guarded).await?;
+    metrics::render(&state.health.measured().await).map_err(|error| {
+        tracing::error!(event = "metrics_render_failed", %error, "metrics could not be written");
+        Problem::internal()
+    })
 }

@@ -2,9 +2,10 @@
 
 use pipeline::clock::Timestamp;
 use serde_json::json;
-use storage::control_plane::{AuditRecord, Evidence, Role};
+use storage::control_plane::{AuditRecord, Evidence};
 
 use super::report::RehearsalReport;
+use crate::audit::Actor;
 
 /// The kind of evidence.
 pub const KIND: &str = "rehearsal";
@@ -17,21 +18,9 @@ pub fn evidence_of(
     deployment: Option<String>,
 ) -> (Evidence, AuditRecord) {
     let id = uuid::Uuid::now_v7().to_string();
-    let audit = AuditRecord {
-        id: uuid::Uuid::now_v7().to_string(),
-        at,
-        actor: "command".to_owned(),
-        role: Role::Admin.to_string(),
-        address: None,
-        action: "rehearsal.run".to_owned(),
-        target: id.clone(),
-        old: None,
-        new: Some(json!({ "passed": report.passed, "total_ms": report.total_ms, "runs": report.runs })),
-        reason: None,
-        request_id: None,
-        deployment,
-        imported_at: None,
-    };
+    let new = json!({ "passed": report.passed, "total_ms": report.total_ms, "runs": report.runs });
+    let record = Actor::command().record("rehearsal.run", &id, at, deployment);
+    let audit = AuditRecord { new: Some(new), ..record };
     let passed = report.passed;
     (Evidence { id, kind: KIND.to_owned(), at, passed, content: json!(report) }, audit)
 }

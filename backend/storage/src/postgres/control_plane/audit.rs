@@ -13,9 +13,10 @@ use async_trait::async_trait;
 use pipeline::clock::Timestamp;
 use sqlx::Row as _;
 
+use super::json::{row_of, text_of};
 use crate::{
     control_plane::{AuditLog, AuditRecord},
-    error::{StorageError, StorageErrorKind},
+    error::StorageError,
     postgres::{
         pool::{
             connections::{PooledConn, bounded},
@@ -46,8 +47,7 @@ DELETE FROM "innovation"."AuditRecord" WHERE "id" IN (
 #[async_trait]
 impl AuditLog for PostgresStore {
     async fn add(&self, records: &[AuditRecord]) -> Result<(), StorageError> {
-        let records = serde_json::to_string(records)
-            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        let records = text_of(&records)?;
         bounded!(self.pool, Access::Write, |conn| add(conn, records))
     }
 
@@ -57,10 +57,7 @@ impl AuditLog for PostgresStore {
         limit: usize,
     ) -> Result<Vec<AuditRecord>, StorageError> {
         let texts = bounded!(self.pool, Access::Read, |conn| newest(conn, before, limit))?;
-        let parsed = texts.iter().map(|text| serde_json::from_str(text));
-        parsed
-            .collect::<Result<_, _>>()
-            .map_err(|error| StorageError::new(StorageErrorKind::Schema, error.to_string()))
+        texts.iter().map(|text| row_of(text)).collect()
     }
 
     async fn expire(&self, before: Timestamp, limit: usize) -> Result<usize, StorageError> {

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 
+use super::json::{row_of, text_of};
 use crate::{
     control_plane::{Baseline, Baselines},
-    error::{StorageError, StorageErrorKind},
+    error::StorageError,
     postgres::{
         pool::{
             connections::{PooledConn, bounded},
@@ -33,18 +34,14 @@ ORDER BY "hour" DESC LIMIT 1000"#;
 #[async_trait]
 impl Baselines for PostgresStore {
     async fn store(&self, baseline: &Baseline) -> Result<(), StorageError> {
-        let baseline = serde_json::to_string(baseline)
-            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        let baseline = text_of(baseline)?;
         bounded!(self.pool, Access::Write, |conn| store(conn, baseline))
     }
 
     async fn previous(&self, deployment: &str) -> Result<Vec<Baseline>, StorageError> {
         let deployment = deployment.to_owned();
         let texts = bounded!(self.pool, Access::Read, |conn| previous(conn, deployment))?;
-        let parsed = texts.iter().map(|text| serde_json::from_str(text));
-        parsed
-            .collect::<Result<_, _>>()
-            .map_err(|error| StorageError::new(StorageErrorKind::Schema, error.to_string()))
+        texts.iter().map(|text| row_of(text)).collect()
     }
 }
 

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 
+use super::json::{row_of, text_of};
 use crate::{
     control_plane::{AuditRecord, Evidence, EvidenceLog},
-    error::{StorageError, StorageErrorKind},
+    error::StorageError,
     postgres::{
         pool::{
             connections::{PooledConn, bounded},
@@ -34,17 +35,13 @@ WHERE "kind" = $1 ORDER BY "at" DESC, "id" DESC LIMIT 1"#;
 #[async_trait]
 impl EvidenceLog for PostgresStore {
     async fn add(&self, evidence: &Evidence, audit: &AuditRecord) -> Result<(), StorageError> {
-        let invalid =
-            |error: serde_json::Error| StorageError::new(StorageErrorKind::Invalid, error.to_string());
-        let evidence = serde_json::to_string(evidence).map_err(invalid)?;
-        let audit = serde_json::to_string(audit).map_err(invalid)?;
+        let (evidence, audit) = (text_of(evidence)?, text_of(audit)?);
         bounded!(self.pool, Access::Write, |conn| add(conn, evidence, audit))
     }
 
     async fn newest(&self, kind: &str) -> Result<Option<Evidence>, StorageError> {
         let text = bounded!(self.pool, Access::Read, |conn| newest(conn, kind))?;
-        let parsed = text.map(|text| serde_json::from_str(&text)).transpose();
-        parsed.map_err(|error| StorageError::new(StorageErrorKind::Schema, error.to_string()))
+        text.map(|text| row_of(&text)).transpose()
     }
 }
 

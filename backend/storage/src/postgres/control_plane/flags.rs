@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 
+use super::json::text_of;
 use crate::{
     control_plane::{FlagChange, FlagEdits, FlagStore, ReplicaAck, StoredFlags},
     error::{StorageError, StorageErrorKind},
@@ -163,8 +164,7 @@ fn json_of(edits: &FlagEdits) -> Result<String, StorageError> {
         .iter()
         .map(|edit| serde_json::json!({ "key": edit.key, "new": edit.new, "audit": edit.audit }))
         .collect();
-    serde_json::to_string(&edits)
-        .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))
+    text_of(&edits)
 }
 
 fn number(revision: u64) -> i64 {

@@ -3,11 +3,14 @@
 
 use async_trait::async_trait;
 use pipeline::clock::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use sqlx::Row as _;
 
-use super::key_statements::{self, CREATE, LIST, LOCK, REVOKE, RING, ROTATE, TOUCH};
+use super::{
+    json::text_of,
+    key_statements::{self, CREATE, LIST, LOCK, REVOKE, RING, ROTATE, TOUCH},
+};
 use crate::{
     control_plane::{
         ADMIN_LASTS_MIN, ApiKey, ApiKeys, AuditRecord, KEYS_MAX, KeyChange, StoredKey, Successor,
@@ -68,11 +71,6 @@ impl ApiKeys for PostgresStore {
         let used = text_of(&used)?;
         bounded!(self.pool, Access::Write, |conn| touch(conn, used))
     }
-}
-
-fn text_of(value: &impl Serialize) -> Result<String, StorageError> {
-    serde_json::to_string(value)
-        .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, StorageError> {

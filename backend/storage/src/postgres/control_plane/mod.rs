@@ -6,6 +6,7 @@ mod baselines;
 mod evidence;
 mod flags;
 mod inspection;
+mod json;
 mod key_statements;
 mod keys;
 mod usage;

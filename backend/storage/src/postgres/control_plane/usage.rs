@@ -5,9 +5,10 @@ use pipeline::run::RunId;
 use serde_json::json;
 use sqlx::Row as _;
 
+use super::json::text_of;
 use crate::{
     control_plane::{Principal, Spending, Usage, UsageStore},
-    error::{StorageError, StorageErrorKind},
+    error::StorageError,
     postgres::{
         pool::{
             connections::{PooledConn, bounded},
@@ -55,8 +56,7 @@ impl UsageStore for PostgresStore {
             .iter()
             .map(|one| json!({"principal": one.principal, "day": one.day, "usd": one.usd}))
             .collect();
-        let rows = serde_json::to_string(&rows)
-            .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
+        let rows = text_of(&rows)?;
         bounded!(self.pool, Access::Write, |conn| spend(conn, rows))
     }
 }

@@ -3,9 +3,10 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 
+use super::json::{row_of, text_of};
 use crate::{
     control_plane::{AuditRecord, Waiver, Waivers},
-    error::{StorageError, StorageErrorKind},
+    error::StorageError,
     postgres::{
         pool::{
             connections::{PooledConn, bounded},
@@ -33,22 +34,14 @@ SELECT to_jsonb(w)::text AS "waiver" FROM "innovation"."Waiver" w WHERE "expires
 #[async_trait]
 impl Waivers for PostgresStore {
     async fn accept(&self, waiver: &Waiver, record: &AuditRecord) -> Result<(), StorageError> {
-        let (waiver, record) = (json(waiver)?, json(record)?);
+        let (waiver, record) = (text_of(waiver)?, text_of(record)?);
         bounded!(self.pool, Access::Write, |conn| accept(conn, waiver, record))
     }
 
     async fn current(&self) -> Result<Vec<Waiver>, StorageError> {
         let texts = bounded!(self.pool, Access::Read, |conn| current(conn))?;
-        let parsed = texts.iter().map(|text| serde_json::from_str(text));
-        parsed
-            .collect::<Result<_, _>>()
-            .map_err(|error| StorageError::new(StorageErrorKind::Schema, error.to_string()))
+        texts.iter().map(|text| row_of(text)).collect()
     }
-}
-
-fn json(value: &impl serde::Serialize) -> Result<String, StorageError> {
-    serde_json::to_string(value)
-        .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))
 }
 
 async fn accept(conn: &mut PooledConn<'_>, waiver: String, record: String) -> Result<(), DbError> {
