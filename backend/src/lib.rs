@@ -29,5 +29,6 @@ pub mod runs;
 pub mod smoke;
 pub mod status;
 pub mod telemetry;
+pub mod watchdog;
 pub mod webhooks;
 pub mod worker;

@@ -11,7 +11,7 @@ use std::{
 
 use pipeline::run::RunId;
 use storage::{files::DurabilityForecast, sync::Reconciler};
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle, time::timeout};
 
 use self::tasks::{Ending, start_background};
 use super::output::fail;
@@ -23,6 +23,7 @@ use crate::{
     http::{self, ServeLimits, request_runtime::RequestRuntime},
     lifecycle,
     telemetry::logs::Banner,
+    watchdog,
 };
 
 /// The least time for the last sync of files to the database, however long the drain took. It is enough for
@@ -60,6 +61,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let (role, drain) = (config.work.role, config.process.drain);
     let address = SocketAddr::from((config.process.host, config.process.port));
     let warnings = config.warnings.clone();
+    watchdog::end_process_when_stuck(Handle::current()).map_err(|error| error.to_string())?;
     let service = Service::new(config).map_err(|error| error.to_string())?;
     read_flags(&service).await;
     announce(&service, role, &warnings);

@@ -84,7 +84,8 @@ impl BaselineKeeper {
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     pub async fn keep(&self) -> Result<(), StorageError> {
         let hour = hour_of(self.clock.now());
-        let (begun, figures) = (self.begun.lock().clone(), self.figures()?);
+        let begun = self.begun.lock().clone();
+        let figures = self.figures()?;
         if figures.requests > 0 {
             let figures = serde_json::to_value(figures)
                 .map_err(|error| StorageError::new(StorageErrorKind::Invalid, error.to_string()))?;
