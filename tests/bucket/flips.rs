@@ -174,6 +174,20 @@ async fn a_claim_put_back_tells_the_files() {
 }
 
 #[tokio::test]
+async fn a_claim_by_files_misses_a_row_out_of_reach() {
+    let world = World::new(BOTH).await;
+    let mine = accepted(&world.router, &new_run("r1", URL), "one").await;
+    world.router.release(&mine).await.unwrap();
+    world.router.forget(&mine.run);
+    world.flip(FILES);
+    let by_files = world.claim().await;
+    assert!(!world.router.misses_row(&by_files).await, "no mode waits for what it does not use");
+    world.flip(BOTH);
+    assert!(world.router.misses_row(&by_files).await, "the row may have its end");
+    assert!(!world.router.misses_row(&mine).await, "nobody misses what is theirs");
+}
+
+#[tokio::test]
 async fn a_run_taken_elsewhere_pays_for_nothing() {
     let world = World::new(FILES).await;
     let kept = accepted(&world.router, &new_run("r0", URL), "one").await;

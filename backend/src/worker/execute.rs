@@ -91,6 +91,8 @@ pub(super) async fn work(
     let hopeless = crash_loop::check(fence, &start.stored)
         .or_else(|| model_wait::check_overdue(inner, start.waiting.as_ref(), start.next()));
     let outcome = match hopeless {
+        // The database is away, and the row may have stages, or an end, that the files lack.
+        Some(_) if router.misses_row(fence).await => WorkOutcome::Waits(suspects::TURN),
         Some(failure) => WorkOutcome::Failed(failure),
         None if crash_loop::is_last(fence) => alone(inner, fence, start, lost, progress).await,
         None => outcome(inner, fence, start, lost, progress).await,

@@ -78,6 +78,16 @@ impl Router {
             .ok_or_else(|| StorageError::new(StorageErrorKind::NotFound, "the run's record has gone"))
     }
 
+    /// Whether a run that came from the files has a row that this replica could not take, although the mode uses the database.
+    /// Manifests that cannot be read say nothing.
+    pub async fn misses_row(&self, fence: &Fence) -> bool {
+        if self.database.is_none() || !self.mode().has_database() || self.active.owns_row(fence) {
+            return false;
+        }
+        let manifest = self.files.manifest(&fence.run).await.ok().flatten();
+        manifest.is_some_and(|manifest| manifest.has_row())
+    }
+
     /// Takes the row of a run that came from the files, if another replica may have gone on with it since.
     async fn take_row_of_claim(&self, fence: &Fence) -> Result<(), StorageError> {
         let has_database = self.mode().has_database();
