@@ -51,7 +51,7 @@ FROM debian:trixie-slim
 ARG WITH_OCR=""
 ARG OCR_PACKAGES=""
 # hadolint ignore=DL3008,SC2086
-RUN if [ -n "$WITH_OCR" ]; then \
+RUN if [ -n "${WITH_OCR#0}" ]; then \
         apt-get update \
         && apt-get install --yes --no-install-recommends tesseract-ocr tesseract-ocr-eng $OCR_PACKAGES \
         && rm -rf /var/lib/apt/lists/*; \

@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test test-long soak check audit lint-image test-model bench corpus eval fuzz client setup
+.PHONY: help run run-service test test-long soak check audit lint-image test-model bench corpus eval fuzz fuzz-check client setup
 
 # One set of features for `make run` and all tests: cargo builds the dependencies once. The released binary's allocator is not
 # among them (see backend/Cargo.toml).
@@ -41,6 +41,7 @@ check: ## format and lints
 audit: ## licences, sources and forbidden crates among all dependencies
 	$(call cargo_tool,deny,0.20.2)
 	cargo deny check licenses bans sources
+	cargo deny --manifest-path fuzz/Cargo.toml --config deny.toml check licenses bans sources
 
 lint-image: ## lint the Dockerfile and the shell scripts (needs Python's venv and the network)
 	python3 -m venv target/lint
@@ -59,6 +60,9 @@ eval: ## measure the built-in analyst's reports on the golden set, and compare t
 
 fuzz: setup ## a short run of every fuzz target (FUZZ_SECONDS each)
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),30)
+
+fuzz-check: ## compile every fuzz target, on the stable toolchain
+	cargo check --manifest-path fuzz/Cargo.toml --locked --bins
 
 client: setup ## generate the TypeScript client from the API's description
 	cargo run --quiet --bin innovation $(FEATURES) -- openapi > target/openapi.json

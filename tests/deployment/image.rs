@@ -125,6 +125,48 @@ fn the_dockerfile_matches_its_sources() {
     );
 }
 
+/// The packages that the image installs, with these arguments of its build.
+fn installed(arguments: &[(&str, &str)]) -> Vec<String> {
+    let dockerfile = dockerfile();
+    let (_, image) = dockerfile.rsplit_once("\nFROM ").unwrap();
+    let (_, step) = image.split_once("\nRUN if ").unwrap();
+    let step = step.split("\n").take_while(|line| !line.trim().is_empty());
+    let lines: Vec<&str> = step
+        .scan(true, |goes_on, line| std::mem::replace(goes_on, line.ends_with('\\')).then_some(line))
+        .collect();
+    // The commands that the step calls only say so.
+    let commands = tempfile::tempdir().unwrap();
+    for name in ["apt-get", "rm"] {
+        let command = commands.path().join(name);
+        std::fs::write(&command, format!("#!/bin/sh\necho {name} \"$@\"\n")).unwrap();
+        std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = Command::new("/bin/sh")
+        .args(["-c", &format!("if {}", lines.join("\n"))])
+        .env_clear()
+        .env("PATH", commands.path())
+        .envs(arguments.iter().copied())
+        .output()
+        .unwrap();
+    assert_ok(&output);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let install = said.lines().find_map(|line| line.strip_prefix("apt-get install ")).unwrap_or_default();
+    install.split(' ').filter(|word| !word.is_empty() && !word.starts_with('-')).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_image_installs_ocr_on_request() {
+    for without in [&[][..], &[("WITH_OCR", "")], &[("WITH_OCR", "0")]] {
+        assert_eq!(installed(without), Vec::<String>::new(), "{without:?}");
+    }
+    assert_eq!(installed(&[("WITH_OCR", "1")]), ["tesseract-ocr", "tesseract-ocr-eng"]);
+    let languages = [("WITH_OCR", "1"), ("OCR_PACKAGES", "tesseract-ocr-deu tesseract-ocr-fra")];
+    assert_eq!(
+        installed(&languages),
+        ["tesseract-ocr", "tesseract-ocr-eng", "tesseract-ocr-deu", "tesseract-ocr-fra"]
+    );
+}
+
 #[test]
 fn the_dockerfile_copies_every_member() {
     let workspace = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();

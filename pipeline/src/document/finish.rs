@@ -1,6 +1,9 @@
 //! The last step of every document: its limits, and what all of its pages say together.
 
-use super::{content::Document, error::DocumentError, error_pages, limits::TEXT_BYTES_MAX, running_headers};
+use super::{
+    content::Document, error::DocumentError, error_pages, format::Format, limits::TEXT_BYTES_MAX,
+    running_headers, walls,
+};
 
 /// Checks the whole text, and marks running headers.
 pub(super) fn check(document: &mut Document) -> Result<(), DocumentError> {
@@ -15,8 +18,32 @@ pub(super) fn check(document: &mut Document) -> Result<(), DocumentError> {
             "it is the error page of a web server, \u{201c}{said}\u{201d}; check the link, and download the document again"
         )));
     }
+    stands_before(document)?;
     running_headers::mark(&mut document.pages);
     Ok(())
+}
+
+/// Refuses what a website shows before an article, or warns of it.
+fn stands_before(document: &mut Document) -> Result<(), DocumentError> {
+    /// A form or a notice has fewer sections.
+    const PAGES_MAX: usize = 8;
+    let is_of_the_web = matches!(
+        document.format,
+        Format::Html | Format::Mhtml | Format::Pdf | Format::Markdown | Format::Text
+    );
+    if !is_of_the_web || document.pages.len() > PAGES_MAX {
+        return Ok(());
+    }
+    let text: String = document.pages.iter().flat_map(|page| [page.text.as_str(), "\n\n"]).collect();
+    let titles: Vec<&str> = document.title.iter().map(String::as_str).collect();
+    let Some(wall) = walls::wall(&titles, &text, false) else { return Ok(()) };
+    match wall.refusal() {
+        Some(why) => Err(DocumentError::NoText(why.to_owned())),
+        None => {
+            document.warnings.push(wall.warning().to_owned());
+            Ok(())
+        }
+    }
 }
 
 pub(super) fn limit(document: &Document) -> Result<(), DocumentError> {

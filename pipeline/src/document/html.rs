@@ -5,6 +5,7 @@ mod element;
 mod entity;
 mod flow;
 mod formula;
+mod gate;
 mod hidden;
 mod list;
 mod names;
@@ -21,6 +22,7 @@ mod visible;
 mod weight;
 mod write;
 
+pub(super) use self::css::StyleSheet;
 use self::{page::Page, write::Writer};
 use super::content::{HiddenReason, HiddenText};
 use super::encoding::{self, Decoded};
@@ -85,10 +87,19 @@ fn label(tag: &[u8], name: &[u8]) -> Option<String> {
 
 /// Reads a decoded page.
 pub(super) fn read(source: &str, scope: Scope) -> Result<RawDocument, DocumentError> {
-    let page = tree::page(source, is_xml(source)).ok_or_else(|| {
+    read_styled(source, scope, &[])
+}
+
+/// Reads a decoded page with the style sheets that came with it.
+pub(super) fn read_styled(
+    source: &str,
+    scope: Scope,
+    sheets: &[StyleSheet],
+) -> Result<RawDocument, DocumentError> {
+    let page = tree::page(source, is_xml(source), sheets).ok_or_else(|| {
         DocumentError::TooLarge("it has more than 1.5 million elements and texts".to_owned())
     })?;
-    let (sights, is_cut) = visible::sights(&page);
+    let (sights, is_cut) = visible::sights(&page, sheets);
     let is_out = match scope {
         Scope::Main => surroundings::surroundings(&page, &sights),
         Scope::Everything => Vec::new(),
@@ -98,14 +109,20 @@ pub(super) fn read(source: &str, scope: Scope) -> Result<RawDocument, DocumentEr
     if writer.words == 0 {
         return Err(DocumentError::NoText(why_empty(&page).to_owned()));
     }
+    let declared = declared_title(&page);
     let title =
-        writer.main_heading.take().or_else(|| writer.first_heading.take()).or_else(|| declared_title(&page));
+        writer.main_heading.take().or_else(|| writer.first_heading.take()).or_else(|| declared.clone());
     let mut warnings = warnings(&writer);
     if is_cut {
         warnings.push(TOO_MANY_RULES.to_owned());
     }
     let hidden = std::mem::take(&mut writer.hidden.texts);
     let pages = writer.sections.pages();
+    if scope == Scope::Main {
+        let titles: Vec<&str> = title.iter().chain(&declared).map(String::as_str).collect();
+        gate::check(&page, &titles, &pages)?;
+        warnings.extend(gate::paywall(&page, &sights));
+    }
     let hidden = hidden
         .into_iter()
         .map(|(section, reason, text)| hidden_text(section, &pages, reason, &text))

@@ -35,6 +35,7 @@ mod superscript;
 mod tests;
 mod text;
 pub(crate) mod titles;
+mod walls;
 mod whitespace;
 mod xml;
 

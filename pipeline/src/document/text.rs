@@ -10,6 +10,7 @@ pub(super) const BLOCK_CHARS: usize = 3_000;
 /// Reads plain text. Form feeds end pages. A text without any is divided at paragraphs.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     let Decoded { text, warnings } = encoding::decode(bytes, None)?;
+    let text = with_line_feeds(text);
     let pages: Vec<String> = if text.trim_matches('\u{c}').contains('\u{c}') {
         text.trim_end_matches('\u{c}').split('\u{c}').map(str::to_owned).collect()
     } else {
@@ -21,6 +22,11 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         warnings,
         ..RawDocument::default()
     })
+}
+
+/// The text with the line ends of today. Old files of the Mac end lines with a carriage return alone.
+pub(super) fn with_line_feeds(text: String) -> String {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }
 
 /// The first line, if it reads like a title: short, without a full stop, and alone or in capitals.
@@ -110,6 +116,11 @@ mod tests {
     fn cut_off_utf8_stays_utf8() {
         let cut_off = pages("Caf\u{e9} \u{2013}".as_bytes().split_last().unwrap().1);
         assert_eq!(cut_off.concat().trim_end(), "Caf\u{e9} \u{fffd}");
+    }
+
+    #[test]
+    fn carriage_returns_end_lines() {
+        assert_eq!(pages(b"one\rtwo\r\nthree\r\rfour"), ["one\ntwo\nthree\n\nfour\n"]);
     }
 
     #[test]

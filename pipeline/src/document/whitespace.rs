@@ -46,7 +46,7 @@ fn plain(c: char) -> Option<char> {
     match c {
         '\u{200b}' | '\u{2060}' | '\u{feff}' => None,
         '\u{2028}' | '\u{2029}' => Some(' '),
-        c if c.is_whitespace() && c != '\r' => Some(' '),
+        c if c.is_whitespace() => Some(' '),
         c if c.is_control() => None,
         c => Some(c),
     }
@@ -67,6 +67,11 @@ mod tests {
         let mut marks = vec![mark(0), mark(2), mark(3), mark(5)];
         assert_eq!(super::normalised("\n\na\n \n\nb\nc", &mut marks), "a\n\nb\nc");
         assert_eq!(marks, [mark(0), mark(2)]);
+    }
+
+    #[test]
+    fn no_control_character_joins_words() {
+        assert_eq!(normalised("one\rtwo\r\nthree\u{b}four"), "one two\nthree four");
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Stretch {
         let mut end = all.partition_point(|token| token.range.start < range.end);
         let joins = |at: usize| match (at.checked_sub(1).and_then(|before| all.get(before)), all.get(at)) {
             (Some(before), Some(after)) if before.is_amount() && after.is_amount() => {
-                before.joins_after || (after.joins_before && !after.is_footnote)
+                before.joins_after || (after.joins_before && !after.is_footnote) || is_grouped(text, &all, at)
             }
             _ => false,
         };
@@ -82,6 +82,25 @@ impl Stretch {
         }
         quote.next().is_none()
     }
+}
+
+/// Whether the figure at `at` is the last group of a number such as `12 345`. Figures of a table stand beside more of them,
+/// or at the end of their row.
+fn is_grouped(text: &str, all: &[Token], at: usize) -> bool {
+    let figure = |at: Option<usize>| {
+        at.and_then(|at| all.get(at)).filter(|token| token.kind == Kind::Figure && !token.is_footnote)
+    };
+    let (Some(before), Some(after)) = (figure(at.checked_sub(1)), figure(Some(at))) else { return false };
+    let gap = text.get(before.range.end..after.range.start).unwrap_or_default();
+    let is_blank = gap.chars().count() == 1 && gap.chars().all(|c| c.is_whitespace() && c != '\n');
+    let digits = after.text.bytes().take_while(u8::is_ascii_digit).count();
+    let is_pair = figure(at.checked_sub(2)).is_none() && figure(Some(at + 1)).is_none();
+    is_blank
+        && digits == 3
+        && before.text.len() <= 3
+        && before.text.bytes().all(|byte| byte.is_ascii_digit())
+        && is_pair
+        && all.get(at + 1).is_some_and(|next| next.kind == Kind::Word)
 }
 
 fn without_outer_stops(mut tokens: Vec<Token>) -> Vec<Token> {
@@ -235,6 +254,8 @@ mod tests {
             ("about ~7 shops", "7 shops"),
             ("+7 shops", "7 shops"),
             ("2½ hours", "2"),
+            ("needs 12 345 tonnes", "345 tonnes"),
+            ("needs 12 345 tonnes", "needs 12"),
         ] {
             assert!(!read(text, part), "{part} of {text}");
         }
@@ -246,6 +267,8 @@ mod tests {
             ("shoppers4 bought", "shoppers"),
             ("COVID-19 came", "19 came"),
             ("(see 7) shops", "7"),
+            ("North 98 345 120", "North 98"),
+            ("in 2024 345 shops", "345 shops"),
         ] {
             assert!(read(text, part), "{part} of {text}");
         }

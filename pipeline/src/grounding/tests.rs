@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 mod forged;
+mod forgeries;
 mod properties;
 
 use super::{

@@ -1,7 +1,10 @@
 //! The look of a run of text, as far as it decides what a reader sees.
 
 use crate::document::{
-    content::HiddenReason, office::symbols::shown, superscript::superscript, xml::Element,
+    content::HiddenReason,
+    office::{symbols::shown, white::is_white},
+    superscript::superscript,
+    xml::Element,
 };
 
 /// Text of this many half points is too small to be read.
@@ -60,7 +63,7 @@ impl Look {
         match element.name {
             "vanish" => self.hidden = Some(element.is_on()),
             "color" => {
-                let is_white = value().eq_ignore_ascii_case("FFFFFF");
+                let is_white = is_white(&value());
                 self.white = Some(is_white && element.attribute("themeShade").is_none());
             }
             "shd" => self.shaded = Some(is_shaded(element)),
@@ -120,7 +123,6 @@ impl Look {
 pub(super) fn is_shaded(element: &Element<'_>) -> bool {
     let fill = element.attribute("fill").unwrap_or_default();
     let pattern = element.attribute("val").unwrap_or_default();
-    let is_plain =
-        fill.is_empty() || fill.eq_ignore_ascii_case("auto") || fill.eq_ignore_ascii_case("FFFFFF");
+    let is_plain = fill.is_empty() || fill.eq_ignore_ascii_case("auto") || is_white(&fill);
     !is_plain || element.attribute("themeFill").is_some() || !matches!(pattern.as_str(), "" | "clear" | "nil")
 }

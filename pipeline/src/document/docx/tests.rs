@@ -81,6 +81,7 @@ fn hidden_text_is_set_apart_with_its_reason() {
         run("<w:vanish/>", "marked"),
         run("<w:vanish w:val='0'/>", " text"),
         run("<w:color w:val='FFFFFF'/>", "white"),
+        run("<w:color w:val='FEFEFE'/>", "nearly"),
         run("<w:color w:val='FFFFFF'/><w:shd w:val='clear' w:fill='000000'/>", " on black"),
         run("<w:sz w:val='2'/>", "tiny"),
         "</w:p>".to_owned(),
@@ -89,7 +90,7 @@ fn hidden_text_is_set_apart_with_its_reason() {
     let document = extract(&document(&body)).unwrap();
     assert_eq!(document.pages[0].text, "Shown text on black");
     let hidden: Vec<&str> = document.hidden.iter().map(|it| it.text.as_str()).collect();
-    assert_eq!(hidden, ["marked", "white", "tiny"]);
+    assert_eq!(hidden, ["marked", "whitenearly", "tiny"]);
     assert_eq!(document.warnings.len(), 1);
 }
 

@@ -10,6 +10,7 @@ use crate::document::error::DocumentError;
 use crate::document::html::{self, Scope};
 use crate::document::raw::{RawDocument, RawPage};
 use crate::document::sections;
+use crate::document::text::with_line_feeds;
 
 /// Adds a part that a mail program shows to the page.
 pub(super) fn add(
@@ -23,7 +24,7 @@ pub(super) fn add(
     if !is_html {
         let decoded = decoded(message, part, encoding::decode)?;
         document.warnings.extend(decoded.warnings);
-        sections::append(page, RawPage::new(decoded.text));
+        sections::append(page, RawPage::new(with_line_feeds(decoded.text)));
         return Ok(());
     }
     let decoded = decoded(message, part, html::decode)?;

@@ -10,8 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use mail_parser::{Message, MessageParser, MimeHeaders, PartType};
 
 pub(super) use self::looks::{Mail, looks_like};
+use super::encoding;
 use super::error::DocumentError;
-use super::html::{self, Scope};
+use super::html::{self, Scope, StyleSheet};
 use super::limits::PAGES_MAX;
 use super::raw::{RawDocument, RawPage};
 
@@ -63,13 +64,31 @@ pub(super) fn mhtml(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
             return Err(DocumentError::NoText("the saved web page holds no HTML".to_owned()));
         };
         let decoded = body::decoded(message, page, html::decode)?;
-        let mut document = html::read(&decoded.text, Scope::Main)?;
+        let sheets = style_sheets(message);
+        let mut document = html::read_styled(&decoded.text, Scope::Main, &sheets)?;
         document.warnings.splice(0..0, decoded.warnings);
         if pages.len() > 0 {
             document.warnings.push(format!("Frames of the saved web page were not read: {}.", pages.len()));
         }
         Ok(document)
     })
+}
+
+/// The style sheets that were saved with a web page.
+fn style_sheets(message: &Message<'_>) -> Vec<StyleSheet> {
+    let mut sheets = Vec::new();
+    for (index, part) in message.parts.iter().enumerate().take(PARTS_MAX) {
+        if !part.is_content_type("text", "css") {
+            continue;
+        }
+        // A sheet that cannot be decoded hides nothing.
+        if let Ok(decoded) = body::decoded(message, index, encoding::decode) {
+            let id = part.content_id().map(|id| format!("cid:{id}"));
+            let addresses = part.content_location().map(str::to_owned).into_iter().chain(id).collect();
+            sheets.push(StyleSheet { addresses, text: decoded.text });
+        }
+    }
+    sheets
 }
 
 /// Parses a mail. A panic of the parser is a damaged mail, not the end of the reader.

@@ -71,3 +71,16 @@ fn each_mail_of_a_mailbox_is_a_page() {
     assert!(bo.contains("Subject: About bo"), "{bo}");
     assert_eq!(document.pages[1].label.as_deref(), Some("About bo"));
 }
+
+#[test]
+fn saved_style_sheets_hide_text() {
+    let page = "From: <Saved by Blink>\r\nSubject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=z\r\n\r\n\
+        --z\r\nContent-Type: text/html; charset=utf-8\r\nContent-Location: https://example.org/\r\n\r\n\
+        <html><head><link rel=stylesheet href=\"cid:css-1@mhtml.blink\"><link rel=\"alternate stylesheet\" href=a.css>\
+        </head><body><p>Seen.</p><p data-open=no>secret</p></body></html>\r\n\
+        --z\r\nContent-Type: text/css\r\nContent-Location: cid:css-1@mhtml.blink\r\n\r\n[data-open=no] { display: none }\r\n\
+        --z\r\nContent-Type: text/css\r\nContent-Location: a.css\r\n\r\np { display: none }\r\n--z--\r\n";
+    let document = mhtml(page.as_bytes()).unwrap();
+    assert_eq!(texts(&document), ["Seen."]);
+    assert_eq!(document.hidden[0].text, "secret");
+}

@@ -1,5 +1,7 @@
 //! The elements and texts of a page, in the order of the page.
 
+use std::borrow::Cow;
+
 use html5ever::LocalName;
 
 /// An element or a text.
@@ -9,6 +11,9 @@ pub(super) struct Node {
     parent: u32,
     /// The first node behind this one and all that it holds.
     end: u32,
+    /// The element before this one in the same parent, or the node itself, and how many elements there are up to this one.
+    elder: u32,
+    place: u32,
     data: Data,
 }
 
@@ -19,7 +24,8 @@ enum Data {
     Element { name: LocalName, attributes: Option<Box<Attributes>> },
 }
 
-type Attributes = Vec<(&'static str, String)>;
+/// Names that are known stand here without a copy.
+pub(super) type Attributes = Vec<(Cow<'static, str>, String)>;
 
 /// A page: each node follows the one that holds it.
 #[derive(Debug)]
@@ -37,15 +43,19 @@ impl Page {
 
     pub(super) fn add_element(&mut self, parent: usize, name: LocalName, attributes: Attributes) -> usize {
         let attributes = (!attributes.is_empty()).then(|| Box::new(attributes));
-        self.nodes.push(Node { parent: short(parent), end: 0, data: Data::Element { name, attributes } });
+        self.add(parent, Data::Element { name, attributes });
         self.nodes.len() - 1
     }
 
     pub(super) fn add_text(&mut self, parent: usize, text: &str) {
         let start = short(self.text.len());
         self.text.push_str(text);
-        let data = Data::Text { start, end: short(self.text.len()) };
-        self.nodes.push(Node { parent: short(parent), end: 0, data });
+        self.add(parent, Data::Text { start, end: short(self.text.len()) });
+    }
+
+    fn add(&mut self, parent: usize, data: Data) {
+        let elder = short(self.nodes.len());
+        self.nodes.push(Node { parent: short(parent), end: 0, elder, place: 0, data });
     }
 
     /// Fills in where each node ends, after the last node.
@@ -59,6 +69,22 @@ impl Page {
             {
                 parent.end = parent.end.max(end);
             }
+        }
+        self.count();
+    }
+
+    /// Fills in the place of each element among those of its parent.
+    fn count(&mut self) {
+        // The last element so far of each node.
+        let mut last: Vec<Option<(u32, u32)>> = vec![None; self.nodes.len()];
+        for (index, node) in self.nodes.iter_mut().enumerate().skip(1) {
+            if matches!(node.data, Data::Text { .. }) {
+                continue;
+            }
+            let Some(slot) = last.get_mut(node.parent as usize) else { continue };
+            let (elder, place) = slot.unwrap_or((short(index), 0));
+            (node.elder, node.place) = (elder, place + 1);
+            *slot = Some((short(index), node.place));
         }
     }
 
@@ -75,6 +101,29 @@ impl Page {
         self.nodes.get(index).map_or(index, |node| node.end as usize).max(index + 1)
     }
 
+    /// The element before an element in the same parent.
+    pub(super) fn elder(&self, index: usize) -> Option<usize> {
+        self.nodes.get(index).map(|node| node.elder as usize).filter(|elder| *elder != index)
+    }
+
+    /// The place of an element among those of its parent, from 1.
+    pub(super) fn place(&self, index: usize) -> i64 {
+        self.nodes.get(index).map_or(0, |node| i64::from(node.place))
+    }
+
+    /// Whether no element follows an element in the same parent.
+    pub(super) fn is_last(&self, index: usize) -> bool {
+        let end = self.end(self.parent(index));
+        let mut next = self.end(index);
+        while next < end {
+            if !self.name(next).is_empty() {
+                return false;
+            }
+            next = self.end(next);
+        }
+        true
+    }
+
     /// The name of an element, or nothing for a text.
     pub(super) fn name(&self, index: usize) -> &str {
         match self.nodes.get(index).map(|node| &node.data) {
@@ -86,7 +135,7 @@ impl Page {
     pub(super) fn attribute(&self, index: usize, name: &str) -> Option<&str> {
         match self.nodes.get(index).map(|node| &node.data) {
             Some(Data::Element { attributes, .. }) => {
-                attributes.as_ref()?.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+                attributes.as_ref()?.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
             }
             _ => None,
         }

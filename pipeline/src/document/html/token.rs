@@ -7,10 +7,10 @@ use std::borrow::Cow;
 
 use html5ever::LocalName;
 
-use super::entity;
+use super::{entity, page::Attributes};
 
 /// The attributes that say something about the text.
-const KEPT: [&str; 28] = [
+const KEPT: [&str; 29] = [
     "alt",
     "aria-controls",
     "aria-expanded",
@@ -25,6 +25,7 @@ const KEPT: [&str; 28] = [
     "hidden",
     "href",
     "id",
+    "media",
     "open",
     "reversed",
     "role",
@@ -45,7 +46,7 @@ const KEPT: [&str; 28] = [
 #[derive(Debug)]
 pub(super) struct Tag {
     pub(super) name: LocalName,
-    pub(super) attributes: Vec<(&'static str, String)>,
+    pub(super) attributes: Attributes,
     pub(super) is_end: bool,
     /// Whether the tag ends with `/>`.
     pub(super) is_closed: bool,
@@ -67,13 +68,15 @@ pub(super) struct Tokens<'s> {
     is_xml: bool,
     /// The element whose content holds no markup, and of which the start was just read.
     raw: Option<LocalName>,
+    /// The attributes that the page's own style sheets test, in lower case.
+    tested: &'s [String],
     /// Elements without markup whose end is not in the rest of the page.
     endless: Vec<LocalName>,
 }
 
 impl<'s> Tokens<'s> {
-    pub(super) fn new(source: &'s str, is_xml: bool) -> Self {
-        Self { source, at: 0, is_xml, raw: None, endless: Vec::new() }
+    pub(super) fn new(source: &'s str, is_xml: bool, tested: &'s [String]) -> Self {
+        Self { source, at: 0, is_xml, raw: None, tested, endless: Vec::new() }
     }
 
     fn rest(&self) -> &'s str {
@@ -172,7 +175,10 @@ impl<'s> Tokens<'s> {
             self.at = before_blanks;
             ""
         };
-        let kept = KEPT.into_iter().find(|kept| kept.eq_ignore_ascii_case(name));
+        let same = |known: &str| known.eq_ignore_ascii_case(name);
+        let known = KEPT.into_iter().find(|known| same(known)).map(Cow::Borrowed);
+        let tested = || self.tested.iter().find(|known| same(known)).map(|known| Cow::Owned(known.clone()));
+        let kept = known.or_else(tested);
         if let Some(name) = kept.filter(|kept| tag.attributes.iter().all(|(other, _)| other != kept)) {
             tag.attributes.push((name, entity::decoded(value).into_owned()));
         }

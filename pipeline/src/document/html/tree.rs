@@ -3,6 +3,7 @@
 //! The standard's own algorithm takes quadratic time for deep nesting. These rules cover what pages get wrong, and look at
 //! the innermost open elements only.
 
+use super::css::{StyleSheet, tested_names};
 use super::element::{ends_paragraph, heading, is_block, is_void};
 use super::page::Page;
 use super::token::{Tag, Token, Tokens};
@@ -15,25 +16,28 @@ const SEARCHED_MAX: usize = 512;
 const FRAMES_MAX: usize = 3;
 
 /// Reads a page. `None` if it has more elements than any real page.
-pub(super) fn page(source: &str, is_xml: bool) -> Option<Page> {
-    let mut builder = Builder { page: Page::new(), open: vec![0], base: 1, frames: 0 };
+pub(super) fn page(source: &str, is_xml: bool, sheets: &[StyleSheet]) -> Option<Page> {
+    let tested = tested_names(source, sheets);
+    let mut builder = Builder { page: Page::new(), open: vec![0], base: 1, frames: 0, tested: &tested };
     builder.read(source, is_xml)?;
     let mut page = builder.page;
     page.finish();
     Some(page)
 }
 
-struct Builder {
+struct Builder<'a> {
     page: Page,
     open: Vec<usize>,
     /// So many of the open elements belong to the page around this frame.
     base: usize,
     frames: usize,
+    /// The attributes that the page's own style sheets test.
+    tested: &'a [String],
 }
 
-impl Builder {
+impl Builder<'_> {
     fn read(&mut self, source: &str, is_xml: bool) -> Option<()> {
-        for token in Tokens::new(source, is_xml) {
+        for token in Tokens::new(source, is_xml, self.tested) {
             if self.page.len() > NODES_MAX {
                 return None;
             }
@@ -87,7 +91,7 @@ impl Builder {
             self.open.iter().rev().take(8).any(|open| matches!(self.page.name(*open), "svg" | "math"));
         let is_whole = is_void(name) || (tag.is_closed && (is_xml || foreign));
         let frame =
-            tag.attributes.iter().find(|(known, _)| *known == "srcdoc").map(|(_, value)| value.clone());
+            tag.attributes.iter().find(|(known, _)| known == "srcdoc").map(|(_, value)| value.clone());
         let element = self.page.add_element(parent, tag.name, tag.attributes);
         if is_whole {
             return Some(());

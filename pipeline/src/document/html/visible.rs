@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::css::{Color, Property, Rules, Style, Value};
+use super::css::{CLIPPING, Color, OUTSIDE, Property, Rules, Style, StyleSheet, Value};
 use super::element::{is_control, is_never_shown};
 use super::page::Page;
 use crate::document::content::HiddenReason;
@@ -36,19 +36,25 @@ const TINY_PX: f32 = 1.0;
 const SAME_COLOUR: u8 = 6;
 
 /// The visible part of each node, and whether some style rules were left out.
-pub(super) fn sights(page: &Page) -> (Vec<Sight>, bool) {
+pub(super) fn sights(page: &Page, sheets: &[StyleSheet]) -> (Vec<Sight>, bool) {
     let mut rules = Rules::default();
     let mut has_other_sheets = false;
     for index in 0..page.len() {
         match page.name(index) {
-            "style" => {
+            "style" if is_for_readers(page, index) => {
                 let sheet: String = (index..page.end(index)).filter_map(|inner| page.text(inner)).collect();
                 has_other_sheets = has_other_sheets || sheet.contains("@import");
                 rules.add(&sheet);
             }
             "link" => {
-                let rel = page.attribute(index, "rel").unwrap_or_default();
-                has_other_sheets = has_other_sheets || rel.to_ascii_lowercase().contains("stylesheet");
+                let rel = page.attribute(index, "rel").unwrap_or_default().to_ascii_lowercase();
+                let is_sheet = rel.contains("stylesheet") && !rel.contains("alternate");
+                let address = page.attribute(index, "href").unwrap_or_default();
+                let known = sheets.iter().find(|sheet| sheet.is_at(address));
+                has_other_sheets = has_other_sheets || (is_sheet && known.is_none());
+                if let Some(sheet) = known.filter(|_| is_sheet && is_for_readers(page, index)) {
+                    rules.add(&sheet.text);
+                }
             }
             _ => {}
         }
@@ -77,6 +83,12 @@ pub(super) fn sights(page: &Page) -> (Vec<Sight>, bool) {
         contexts.push(context);
     }
     (contexts.into_iter().map(|context| context.sight).collect(), rules.is_cut())
+}
+
+/// Whether a style sheet is for a browser with scripts, and a window.
+fn is_for_readers(page: &Page, sheet: usize) -> bool {
+    !matches!(page.name(page.parent(sheet)), "noscript" | "template")
+        && page.attribute(sheet, "media").is_none_or(super::css::is_for_windows)
 }
 
 fn text_sight(around: &Context, text: &str) -> Sight {
@@ -111,9 +123,15 @@ fn element_context(page: &Page, index: usize, around: Context, style: &Style, is
     context.in_svg = around.in_svg || name == "svg";
     if context.sight == Sight::Shown && can_hide && !is_opened {
         let is_closed_dialog = name == "dialog" && page.attribute(index, "open").is_none();
-        if style.is(Property::NoBox) || style.is(Property::Clear) || is_closed_dialog {
+        if style.is(Property::NoBox)
+            || style.is(Property::Unrendered)
+            || style.is(Property::Clear)
+            || is_closed_dialog
+        {
             context.sight = Sight::Hidden(HiddenReason::Marked);
-        } else if (style.is(Property::Positioned) && style.is(Property::Outside))
+        } else if (style.is(Property::Positioned) && OUTSIDE.into_iter().any(|side| style.is(side)))
+            || style.is(Property::MarginLeft)
+            || style.is(Property::MarginTop)
             || style.is(Property::Indented)
         {
             context.sight = Sight::Hidden(HiddenReason::Outside);
@@ -156,9 +174,9 @@ fn paint(page: &Page, index: usize, style: &Style, context: &mut Context) {
 fn is_cut_off(style: &Style) -> bool {
     let tiny = |property| matches!(style.get(property), Some(Value::Length(px)) if px <= TINY_PX);
     let share = |property| matches!(style.get(property), Some(Value::Share(share)) if share <= 0.0);
-    let no_room =
-        tiny(Property::Width) || tiny(Property::Height) || share(Property::Width) || share(Property::Height);
-    style.is(Property::Clipped) || (style.is(Property::CutsOff) && no_room)
+    let sides = [Property::Width, Property::MaxWidth, Property::Height, Property::MaxHeight];
+    let no_room = sides.into_iter().any(|side| tiny(side) || share(side));
+    CLIPPING.into_iter().any(|property| style.is(property)) || (style.is(Property::CutsOff) && no_room)
 }
 
 /// Whether an element holds nothing that a page says.

@@ -11,3 +11,4 @@ pub(super) mod package;
 pub(super) mod properties;
 pub(super) mod symbols;
 pub(super) mod unread;
+pub(super) mod white;

@@ -51,6 +51,9 @@ pub(super) fn logical(visual: &str, flow: Flow) -> String {
     if flow == Flow::Left {
         return visual.to_owned();
     }
+    // On a page, a mark of direction has done its work.
+    let visual: String = visual.chars().filter(|c| !is_direction(*c)).collect();
+    let visual = visual.as_str();
     let (right, left) = letters(visual);
     // On a page in Hebrew, a line with many Latin names is still a line in Hebrew.
     let from_right = right >= left || (flow == Flow::Right && right * 4 >= left);
@@ -71,14 +74,22 @@ pub(super) fn logical(visual: &str, flow: Flow) -> String {
 /// Puts the clusters of a line in the order of reading.
 fn reordered(visual: &str, from_right: bool, mirrors: bool) -> String {
     let mut clusters = clusters(visual);
+    let mut signs = if from_right { signs(&clusters) } else { Vec::new() };
     if from_right {
         clusters.reverse();
+        signs.reverse();
     }
     // Each cluster counts by its first character: marks go with their letters.
     let key: String = clusters
         .iter()
         .filter_map(|cluster| cluster.chars().next())
-        .map(|c| if from_right && mirrors { mirror(c) } else { c })
+        .zip(signs.into_iter().chain(std::iter::repeat(false)))
+        .map(|(c, is_sign)| match c {
+            // A sign goes with its figure, like a further digit.
+            _ if is_sign => '0',
+            c if from_right && mirrors => mirror(c),
+            c => c,
+        })
         .collect();
     let base = if from_right { Level::rtl() } else { Level::ltr() };
     let info = ParagraphBidiInfo::new(&key, Some(base));
@@ -99,6 +110,22 @@ fn reordered(visual: &str, from_right: bool, mirrors: bool) -> String {
         out.push_str(characters.as_str());
     }
     out
+}
+
+/// Which clusters, in visual order, are the sign of the figure to their right. The algorithm would move a sign that stands
+/// to the left of its figure behind it, and no mark of direction says on a page that it was put there on purpose.
+fn signs(clusters: &[&str]) -> Vec<bool> {
+    let is_space = |at: Option<usize>| {
+        at.and_then(|at| clusters.get(at)).is_none_or(|before| before.chars().all(char::is_whitespace))
+    };
+    let is_figure =
+        |at: usize| clusters.get(at).and_then(|next| next.chars().next()).is_some_and(|c| c.is_ascii_digit());
+    let signs = clusters.iter().enumerate().map(|(at, cluster)| {
+        matches!(*cluster, "+" | "-" | "\u{2212}" | "\u{b1}")
+            && is_space(at.checked_sub(1))
+            && is_figure(at + 1)
+    });
+    signs.collect()
 }
 
 /// Characters with the marks that follow them.
@@ -151,16 +178,20 @@ fn unpaired(text: &str) -> usize {
 }
 
 /// Appends a character in the form in which it is typed: the forms that a letter takes within a word are the
-/// letter, and marks of direction are nothing.
+/// letter.
 fn push_plain(c: char, out: &mut String) {
     match c {
         '\u{fb1d}'..='\u{fb4f}' | '\u{fb50}'..='\u{fdff}' | '\u{fe70}'..='\u{fefe}' => {
             // A mark that stands alone decomposes to a blank and the mark.
             out.extend(std::iter::once(c).nfkc().filter(|c| *c != ' '));
         }
-        '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {}
         c => out.push(c),
     }
+}
+
+/// Whether a character only says in which direction its neighbours are read.
+const fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -190,6 +221,12 @@ mod tests {
         ] {
             assert_eq!(logical(&shown(text, Level::rtl()), Flow::Right), text);
         }
+    }
+
+    #[test]
+    fn signs_stay_before_their_figures() {
+        assert_eq!(logical("\u{200e}+972-50-123 :ופלט", Flow::Right), "טלפו: +972-50-123");
+        assert_eq!(logical("היה -7.5% בוט", Flow::Right), "טוב -7.5% היה");
     }
 
     #[test]

@@ -72,6 +72,14 @@ fn split_cells<'s>(group: &[Line<'s>]) -> Option<Vec<Block<'s>>> {
     if first.segments.len() >= cells.len() && fewer {
         return Some(vec![Block::Row(cells)]);
     }
+    // So does its last line, if the cells stand at the foot of their row. Two cells may be a label and a paragraph.
+    let (last, before) = group.split_last()?;
+    let fewer = before.iter().all(|line| line.segments.len() < cells.len());
+    let wrapped = || cells.iter().filter(|cell| cell.len() > 1);
+    let is_foot = cells.len() >= 3 && last.segments.len() >= cells.len() && fewer;
+    if is_foot && wrapped().all(|cell| is_wordy(cell) && goes_on(cell) && is_prose(cell)) {
+        return Some(vec![Block::Row(cells)]);
+    }
     if cells.iter().any(|cell| is_off_level(cell, &cells)) {
         return Some(vec![Block::Row(cells)]);
     }
@@ -91,6 +99,13 @@ fn is_wordy(cell: &[&Segment]) -> bool {
     let words: usize = cell.iter().map(|segment| segment.text.split_whitespace().count()).sum();
     let letters = cell.iter().any(|segment| segment.text.chars().any(char::is_alphabetic));
     letters && words * 2 >= cell.len() * 3
+}
+
+/// Whether each line but the last has several words, as no formula has.
+fn is_prose(cell: &[&Segment]) -> bool {
+    let lines = lines::lines(cell);
+    let words = |line: &Line<'_>| line.segments.iter().flat_map(|it| it.text.split_whitespace()).count();
+    lines.split_last().is_some_and(|(_, before)| before.iter().all(|line| words(line) >= 2))
 }
 
 /// Whether a cell of several lines begins with a capital letter, and goes on with small ones.

@@ -8,6 +8,9 @@ use super::segment::{Hole, SEGMENT_GAP, Segment};
 
 /// How far a baseline may move within a segment. Superscripts stay in; the next line does not.
 const BASELINE_SHIFT: f64 = 0.45;
+/// A letter smaller by so much may be an exponent, which some programs raise by half of a line.
+const SMALL: f64 = 0.8;
+const SMALL_SHIFT: f64 = 0.5;
 /// How far the pen may move back within a segment. Strong kerning and accents stay in.
 const BACKWARD_GAP: f64 = -0.6;
 
@@ -48,7 +51,9 @@ impl Builder<'_> {
             return true;
         };
         let size = last.glyph.size.max(next.glyph.size).max(0.01);
-        if (last.start.y - next.start.y).abs() >= BASELINE_SHIFT * size {
+        let is_small = last.smaller(next) < SMALL * size;
+        let shift = if is_small { SMALL_SHIFT } else { BASELINE_SHIFT };
+        if (last.start.y - next.start.y).abs() >= shift * size {
             // Marks of Hebrew and Arabic may stand high above their letters.
             return next.kind == Kind::Mark
                 && (last.start.y - next.start.y).abs() < size
@@ -126,7 +131,8 @@ impl Builder<'_> {
             }
             bidi::push_visual(self.page.text_of(&glyph.glyph), &mut text);
             (x0, x1) = (x0.min(glyph.start.x), x1.max(glyph.end_x));
-            if glyph.kind != Kind::Mark || last.is_none() {
+            let takes_room = || self.page.text_of(&glyph.glyph).starts_with(is_spacing_sign);
+            if glyph.kind != Kind::Mark || last.is_none_or(|last| glyph.end_x > last.end_x && takes_room()) {
                 last = Some(glyph);
             }
             blank = false;
@@ -147,6 +153,11 @@ impl Builder<'_> {
             mirrored: false,
         })
     }
+}
+
+/// The vowel signs of Indian scripts are marks that may take room of their own.
+fn is_spacing_sign(c: char) -> bool {
+    matches!(c, '\u{900}'..='\u{dff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{1b00}'..='\u{1bff}')
 }
 
 fn near(last: &Placed, mark: &Placed, size: f64) -> bool {

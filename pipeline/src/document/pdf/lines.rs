@@ -70,7 +70,7 @@ impl<'s> Line<'s> {
             return true;
         }
         // A superscript may be drawn apart from its word. It is short, small, and right behind the word.
-        shift <= 0.45 * large
+        shift <= 0.5 * large
             && small < 0.8 * large
             && self.nearest().any(|other| {
                 let (script, base) =

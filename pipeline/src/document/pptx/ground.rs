@@ -1,6 +1,6 @@
 //! Whether something may lie below the text of a slide, so that white letters can be seen.
 
-use crate::document::xml::Element;
+use crate::document::{office::white::is_white, xml::Element};
 
 /// The grounds of a slide, a layout or a master: fills, pictures, charts, a background that is not white.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl Ground {
             }
             "solidFill" => self.in_fill && self.lines == 0,
             "schemeClr" => self.in_background && value() != "bg1",
-            "srgbClr" => self.in_background && !value().eq_ignore_ascii_case("FFFFFF"),
+            "srgbClr" => self.in_background && !is_white(&value()),
             "prstClr" | "sysClr" => self.in_background,
             // The style of a shape fills it, unless it says 0.
             "fillRef" => element.attribute("idx").is_none_or(|index| index != "0"),

@@ -5,7 +5,7 @@ use super::shape::Line;
 use super::slide::Slide;
 use crate::document::{
     content::{HiddenReason, LineRole},
-    office::symbols::shown,
+    office::{symbols::shown, white::is_white},
     superscript::superscript,
     xml::Element,
 };
@@ -24,7 +24,7 @@ impl Slide {
             "r" | "fld" => self.run = Run::default(),
             "srgbClr" | "schemeClr" if self.in_look => {
                 let colour = element.attribute("val").unwrap_or_default();
-                self.run.is_white = matches!(colour.as_str(), "FFFFFF" | "ffffff" | "bg1" | "lt1");
+                self.run.is_white = matches!(colour.as_str(), "bg1" | "lt1") || is_white(&colour);
             }
             // A darker shade, or letters with an outline.
             "lumMod" | "shade" | "alpha" | "ln" if self.in_look => self.run.is_white = false,

@@ -118,6 +118,8 @@ fn warn_of_unreadable(document: &mut Document, pages: &[u32]) {
 struct Outcome {
     read: Vec<u32>,
     doubtful: Vec<u32>,
+    /// Pages with a plus sign before a figure.
+    signed: Vec<u32>,
     empty: Vec<u32>,
     failed: Vec<(u32, String)>,
     left: Vec<u32>,
@@ -133,6 +135,9 @@ impl Outcome {
         self.read.push(page.number);
         if text.contains(char::REPLACEMENT_CHARACTER) {
             self.doubtful.push(page.number);
+        }
+        if has_plus(&text) {
+            self.signed.push(page.number);
         }
         (page.text, page.marks, page.readable, page.is_recognised) = (text, marks, readable, true);
     }
@@ -165,6 +170,12 @@ impl Outcome {
                 page_list(&self.doubtful)
             ));
         }
+        if !self.signed.is_empty() {
+            warnings.push(format!(
+                "{} has figures with a plus sign. OCR reads + also where \u{b1} is printed; compare them with the page.",
+                page_list(&self.signed)
+            ));
+        }
         if !self.empty.is_empty() {
             warnings.push(format!("{} is a picture in which OCR found no words.", page_list(&self.empty)));
         }
@@ -180,6 +191,11 @@ impl Outcome {
             ));
         }
     }
+}
+
+/// Whether a plus sign stands before a figure. The program is sure of it where the page says `±`.
+fn has_plus(text: &str) -> bool {
+    text.split('+').skip(1).any(|rest| rest.trim_start_matches(' ').starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// The first heading of the first pages, if OCR read them.

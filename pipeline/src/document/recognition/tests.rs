@@ -50,6 +50,13 @@ fn recognised_pages_are_marked_and_named() {
 }
 
 #[test]
+fn plus_signs_are_warned_of() {
+    let signed = joined(false, vec![(2, read(&["+", "5", "%"])), (3, read(&["a", "+", "b"]))]).unwrap();
+    let [_, signs] = signed.warnings.as_slice() else { panic!("{:?}", signed.warnings) };
+    assert!(signs.starts_with("Page 2 has figures with a plus sign"), "{signs}");
+}
+
+#[test]
 fn empty_and_failed_pages_are_named() {
     let document = joined(false, vec![(2, read(&[])), (3, failed())]).unwrap();
     assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::document::{
     error::DocumentError,
-    office::number_format::NumberFormat,
+    office::{number_format::NumberFormat, white::is_white},
     xml::{Element, Xml, walk},
 };
 
@@ -81,10 +81,9 @@ impl Reading {
             }
             ("font", Part::Fonts) => self.white_fonts.push(false),
             ("color", Part::Fonts) => {
-                let is_white =
-                    element.attribute("rgb").is_some_and(|rgb| rgb.eq_ignore_ascii_case("FFFFFFFF"))
-                        || element.attribute("theme").as_deref() == Some("0")
-                            && element.attribute("tint").is_none();
+                let is_white = element.attribute("rgb").is_some_and(|rgb| is_white(&rgb))
+                    || element.attribute("theme").as_deref() == Some("0")
+                        && element.attribute("tint").is_none();
                 if let Some(last) = self.white_fonts.last_mut() {
                     *last = is_white;
                 }

@@ -2,6 +2,7 @@
 
 use crate::document::{
     error::DocumentError,
+    superscript::superscript,
     xml::{Xml, walk},
 };
 
@@ -24,17 +25,23 @@ impl SharedStrings {
 /// Reads the shared texts. The reading of Japanese words (`rPh`) is none of the text.
 pub(super) fn shared_strings(xml: &str) -> Result<SharedStrings, DocumentError> {
     let mut strings = SharedStrings::default();
-    let (mut in_text, mut in_reading) = (false, false);
+    let (mut in_text, mut in_reading, mut is_raised) = (false, false, false);
     walk(xml, |event| match event {
         Xml::Start(element) => match element.name {
             "t" => in_text = true,
             "rPh" => in_reading = true,
+            "r" => is_raised = false,
+            "vertAlign" => is_raised = element.attribute("val").as_deref() == Some("superscript"),
             _ => {}
         },
-        Xml::Text(text) if in_text && !in_reading => strings.buffer.push_str(text),
+        Xml::Text(text) if in_text && !in_reading => {
+            let raised = if is_raised { superscript(text) } else { None };
+            strings.buffer.push_str(raised.as_deref().unwrap_or(text));
+        }
         Xml::Text(_) => {}
         Xml::End("t") => in_text = false,
         Xml::End("rPh") => in_reading = false,
+        Xml::End("r") => is_raised = false,
         Xml::End("si") => strings.ends.push(strings.buffer.len()),
         Xml::End(_) => {}
     })?;
@@ -77,6 +84,8 @@ mod tests {
             [strings.get(0), strings.get(1), strings.get(2), strings.get(3)],
             [Some("one"), Some("two"), Some(""), None]
         );
+        let raised = "<sst><si><r><t>10</t></r><r><rPr><vertAlign val='superscript'/></rPr><t>6</t></r><r><t> 6</t></r></si></sst>";
+        assert_eq!(shared_strings(raised).unwrap().get(0), Some("10\u{2076} 6"));
         assert_eq!(unescaped("a_x000D__x00e9_ _x12 b"), "a \u{e9} _x12 b");
     }
 }

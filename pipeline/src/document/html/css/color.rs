@@ -18,6 +18,11 @@ pub(in crate::document::html) fn color(value: &str) -> Option<Color> {
     {
         return rgb(arguments.trim_end_matches(')'));
     }
+    if let Some(arguments) =
+        value.strip_prefix("hsl").and_then(|rest| rest.trim_start_matches('a').strip_prefix('('))
+    {
+        return hsl(arguments.trim_end_matches(')'));
+    }
     let rgb = match value {
         "transparent" => return Some(Color { rgb: [0; 3], is_clear: true }),
         "white" => [255; 3],
@@ -54,4 +59,17 @@ fn rgb(arguments: &str) -> Option<Color> {
     let rgb = [channel()?, channel()?, channel()?];
     let alpha = parts.next().and_then(|alpha| alpha.parse::<f32>().ok());
     Some(Color { rgb, is_clear: alpha.is_some_and(|alpha| alpha < 0.03) })
+}
+
+/// A colour by its hue, which decides nothing here, its saturation and its lightness.
+fn hsl(arguments: &str) -> Option<Color> {
+    let mut parts = arguments.split([',', ' ', '/']).map(str::trim).filter(|part| !part.is_empty()).skip(1);
+    let mut share = || parts.next()?.trim_end_matches('%').parse::<f32>().ok();
+    let (saturation, lightness) = (share()?, share()?);
+    let alpha = parts.next().and_then(|alpha| alpha.trim_end_matches('%').parse::<f32>().ok());
+    let is_clear = alpha.is_some_and(|alpha| alpha < 0.03);
+    // Greys, white and black have no hue.
+    let is_grey = saturation <= 1.0 || lightness <= 1.0 || lightness >= 99.0;
+    let channel = (lightness.clamp(0.0, 100.0) * 2.55).round() as u8;
+    (is_grey || is_clear).then_some(Color { rgb: [channel; 3], is_clear })
 }

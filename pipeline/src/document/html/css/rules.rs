@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::media::holds_on_screen;
+use super::selector::Selector;
 use super::value::{Declaration, PROPERTIES, Property, Value, declarations};
 use crate::document::html::page::Page;
 
@@ -10,8 +12,9 @@ const RULES_MAX: usize = 20_000;
 /// So many comparisons of an element with a selector are made for one page. A page with a thousand rules and ten thousand
 /// elements takes a tenth of them.
 const COMPARISONS_MAX: usize = 5_000_000;
-/// So far up an ancestor is looked for.
-const ANCESTORS_MAX: usize = 64;
+
+/// So deep, rules stand in each other.
+const DEPTH_MAX: usize = 4;
 
 /// The declarations that hold for an element, each with its rank in the cascade.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,19 +41,9 @@ impl Style {
     }
 }
 
-#[derive(Debug, Default)]
-struct Compound {
-    name: String,
-    id: String,
-    classes: Vec<String>,
-    /// `[hidden]`, `[role=dialog]`.
-    attributes: Vec<(String, Option<String>)>,
-}
-
 #[derive(Debug)]
 struct Rule {
-    /// From the element itself outwards, each with whether it is the direct parent of the one before.
-    selector: Vec<(Compound, bool)>,
+    selector: Selector,
     rank: u64,
     declarations: usize,
 }
@@ -63,6 +56,8 @@ pub(in crate::document::html) struct Rules {
     /// The rules by what their innermost part names: an id, a class, or else an element.
     by_key: HashMap<String, Vec<usize>>,
     comparisons: usize,
+    /// So many rules stood in others.
+    nested: usize,
     is_full: bool,
 }
 
@@ -79,7 +74,6 @@ impl Rules {
     }
 
     fn block(&mut self, sheet: &str, depth: usize) {
-        const DEPTH_MAX: usize = 4;
         let mut rest = sheet;
         while let Some((prelude, after)) = rest.split_once('{') {
             let prelude = prelude.rsplit([';', '}']).next().unwrap_or_default().trim();
@@ -91,7 +85,42 @@ impl Rules {
                     self.block(body, depth + 1);
                 }
             } else {
-                self.rule(prelude, body);
+                self.rules_of(prelude, body, depth);
+            }
+        }
+    }
+
+    /// Adds a rule, and the rules that are nested in it.
+    fn rules_of(&mut self, selectors: &str, body: &str, depth: usize) {
+        if !body.contains('{') {
+            return self.rule(selectors, body);
+        }
+        let (mut own, mut nested, mut rest) = (String::new(), Vec::new(), body);
+        while let Some((before, after)) = rest.split_once('{') {
+            let start = before.rfind([';', '}']).map_or(0, |at| at + 1);
+            let (declarations, prelude) = before.split_at(start);
+            own.push_str(declarations);
+            let length = block_length(after);
+            nested.push((prelude.trim(), after.get(..length).unwrap_or_default()));
+            rest = after.get(length + 1..).unwrap_or_default();
+        }
+        own.push_str(rest);
+        self.rule(selectors, &own);
+        for (prelude, inner) in nested {
+            self.nested += 1;
+            if depth >= DEPTH_MAX || self.nested > RULES_MAX {
+                self.is_full = true;
+                return;
+            }
+            match prelude.strip_prefix('@') {
+                Some(at_rule) if holds_on_screen(&at_rule.to_ascii_lowercase()) => {
+                    self.rules_of(selectors, inner, depth + 1);
+                }
+                Some(_) => {}
+                None => match joined(selectors, prelude) {
+                    Some(selectors) => self.rules_of(&selectors, inner, depth + 1),
+                    None => self.is_full = true,
+                },
             }
         }
     }
@@ -102,31 +131,14 @@ impl Rules {
             return;
         }
         self.blocks.push(declarations);
-        for text in selectors.split(',') {
-            let Some(selector) = selector(text) else { continue };
+        for text in alternatives(selectors) {
+            let Some(selector) = Selector::read(text) else { continue };
             if self.rules.len() >= RULES_MAX {
                 self.is_full = true;
                 return;
             }
-            let Some((innermost, _)) = selector.first() else { continue };
-            let key = if !innermost.id.is_empty() {
-                format!("#{}", innermost.id)
-            } else if let Some(class) = innermost.classes.first() {
-                format!(".{class}")
-            } else {
-                innermost.name.clone()
-            };
-            let parts = selector.iter().map(|(part, _)| part);
-            let (ids, classes, names) = parts.fold((0_u64, 0_u64, 0_u64), |(ids, classes, names), part| {
-                let of_class = part.classes.len() + part.attributes.len();
-                (
-                    ids + u64::from(!part.id.is_empty()),
-                    classes + of_class as u64,
-                    names + u64::from(!part.name.is_empty()),
-                )
-            });
-            let order = self.rules.len() as u64;
-            let rank = (ids.min(255) << 40) | (classes.min(255) << 32) | (names.min(255) << 24) | order;
+            let rank = selector.rank() | self.rules.len() as u64;
+            let key = selector.key();
             self.by_key.entry(key).or_default().push(self.rules.len());
             self.rules.push(Rule { selector, rank, declarations: self.blocks.len() - 1 });
         }
@@ -161,110 +173,53 @@ impl Rules {
             if self.comparisons > COMPARISONS_MAX {
                 return;
             }
-            if matches(page, element, &rule.selector, &mut self.comparisons) {
+            if rule.selector.is_for(page, element, &mut self.comparisons) {
                 style.apply(rule.rank, self.blocks.get(rule.declarations).map_or(&[], Vec::as_slice));
             }
         }
     }
 }
 
-fn matches(page: &Page, element: usize, selector: &[(Compound, bool)], comparisons: &mut usize) -> bool {
-    let mut parts = selector.iter();
-    let Some((innermost, first_is_parent)) = parts.next() else { return false };
-    let mut is_parent = *first_is_parent;
-    *comparisons += 1;
-    if !is_match(page, element, innermost) {
-        return false;
-    }
-    let mut at = element;
-    for (part, next_is_parent) in parts {
-        let mut found = false;
-        for _ in 0..ANCESTORS_MAX {
-            let parent = page.parent(at);
-            if parent == at {
-                break;
+/// The selectors of a rule that is nested in another, or nothing if they are more than any page has.
+fn joined(around: &str, nested: &str) -> Option<String> {
+    const BYTES_MAX: usize = 8 * 1024;
+    let mut list = String::new();
+    for outer in alternatives(around).map(str::trim) {
+        for inner in alternatives(nested).map(str::trim) {
+            if !list.is_empty() {
+                list.push(',');
             }
-            at = parent;
-            *comparisons += 1;
-            found = is_match(page, at, part);
-            if found || is_parent {
-                break;
+            if inner.contains('&') {
+                list.push_str(&inner.replace('&', outer));
+            } else {
+                list.push_str(outer);
+                list.push(' ');
+                list.push_str(inner);
+            }
+            if list.len() > BYTES_MAX {
+                return None;
             }
         }
-        if !found {
-            return false;
-        }
-        is_parent = *next_is_parent;
     }
-    true
+    Some(list)
 }
 
-fn is_match(page: &Page, element: usize, part: &Compound) -> bool {
-    let classes = page.attribute(element, "class").unwrap_or_default();
-    (part.name.is_empty() || part.name == page.name(element))
-        && (part.id.is_empty() || page.attribute(element, "id") == Some(&part.id))
-        && part.classes.iter().all(|class| classes.split_whitespace().any(|other| other == class))
-        && part.attributes.iter().all(|(name, value)| match (page.attribute(element, name), value) {
-            (Some(found), Some(value)) => found == value,
-            (found, None) => found.is_some(),
-            (None, _) => false,
-        })
-}
-
-/// A selector from its innermost part outwards. `None` if it depends on a state, a sibling, or anything else that a page
-/// without a reader does not show.
-fn selector(text: &str) -> Option<Vec<(Compound, bool)>> {
-    const PARTS_MAX: usize = 16;
-    let spaced = text.replace('>', " > ");
-    let mut parts: Vec<(Compound, bool)> = Vec::new();
-    let mut is_parent = false;
-    if spaced.split_whitespace().nth(PARTS_MAX).is_some() {
-        return None;
-    }
-    for word in spaced.split_whitespace().rev() {
-        if word == ">" {
-            if let Some(last) = parts.last_mut() {
-                last.1 = true;
-            }
-            is_parent = true;
-            continue;
+/// The selectors of a list. A comma in brackets or quotes divides none.
+fn alternatives(list: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    list.split(move |c: char| {
+        match (c, quote) {
+            (_, Some(open)) if c == open => quote = None,
+            (_, Some(_)) => {}
+            ('"' | '\'', None) => quote = Some(c),
+            ('(' | '[', None) => depth += 1,
+            (')' | ']', None) => depth = depth.saturating_sub(1),
+            (',', None) => return depth == 0,
+            _ => {}
         }
-        is_parent = false;
-        parts.push((compound(word)?, false));
-    }
-    (!parts.is_empty() && !is_parent).then_some(parts)
-}
-
-fn compound(word: &str) -> Option<Compound> {
-    if word.contains([':', '+', '~', '|', '\\', '&', '%']) {
-        return None;
-    }
-    let mut part = Compound::default();
-    let mut rest = word;
-    while !rest.is_empty() {
-        let end = rest
-            .char_indices()
-            .skip(1)
-            .find(|(_, c)| matches!(c, '.' | '#' | '['))
-            .map_or(rest.len(), |(at, _)| at);
-        let (piece, after) = rest.split_at(end);
-        rest = after;
-        if let Some(class) = piece.strip_prefix('.') {
-            part.classes.push(class.to_owned());
-        } else if let Some(id) = piece.strip_prefix('#') {
-            part.id = id.to_owned();
-        } else if let Some(attribute) = piece.strip_prefix('[') {
-            let attribute = attribute.strip_suffix(']')?;
-            let (name, value) = match attribute.split_once('=') {
-                Some((name, value)) => (name, Some(value.trim_matches(['"', '\'']).to_owned())),
-                None => (attribute, None),
-            };
-            part.attributes.push((name.to_ascii_lowercase(), value));
-        } else if piece != "*" {
-            part.name = piece.to_ascii_lowercase();
-        }
-    }
-    Some(part)
+        false
+    })
 }
 
 /// The length of a block up to the brace that closes it.
@@ -281,13 +236,6 @@ fn block_length(text: &str) -> usize {
     text.len()
 }
 
-fn holds_on_screen(at_rule: &str) -> bool {
-    match at_rule.strip_prefix("media") {
-        Some(query) => matches!(query.trim(), "screen" | "all" | "only screen" | "screen, print" | ""),
-        None => at_rule.starts_with("layer"),
-    }
-}
-
 fn without_comments(sheet: &str) -> String {
     let mut out = String::with_capacity(sheet.len());
     let mut rest = sheet;
@@ -299,3 +247,6 @@ fn without_comments(sheet: &str) -> String {
     // Old pages hide their style sheets from older browsers.
     out.replace("<!--", "").replace("-->", "")
 }
+
+#[cfg(test)]
+mod tests;

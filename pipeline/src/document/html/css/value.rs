@@ -7,24 +7,59 @@ use super::color::{Color, color};
 pub(in crate::document::html) enum Property {
     /// Whether the element has no box at all.
     NoBox,
+    /// Whether what the box holds is left out.
+    Unrendered,
     Invisible,
     FontSize,
     Color,
     Background,
     Clear,
     Positioned,
-    /// Whether the box begins far outside of the page, if it is positioned.
-    Outside,
+    // Whether the box begins far outside of the page, if it is positioned. A later side does not undo an earlier one.
+    Left,
+    Right,
+    Top,
+    Bottom,
+    MarginLeft,
+    MarginTop,
     /// Whether the text begins far outside of its box.
     Indented,
     Width,
+    MaxWidth,
     Height,
+    MaxHeight,
     CutsOff,
-    /// Whether the visible part of the box is empty.
-    Clipped,
+    // Whether nothing of the box is left to see.
+    Clip,
+    ClipPath,
+    Transform,
+    Translate,
+    Scale,
+    Zoom,
+    Filter,
 }
 
-pub(in crate::document::html) const PROPERTIES: usize = 13;
+pub(in crate::document::html) const PROPERTIES: usize = 27;
+
+/// Any of these moves a box off the page.
+pub(in crate::document::html) const OUTSIDE: [Property; 6] = [
+    Property::Left,
+    Property::Right,
+    Property::Top,
+    Property::Bottom,
+    Property::MarginLeft,
+    Property::MarginTop,
+];
+/// Any of these leaves nothing of a box to see.
+pub(in crate::document::html) const CLIPPING: [Property; 7] = [
+    Property::Clip,
+    Property::ClipPath,
+    Property::Transform,
+    Property::Translate,
+    Property::Scale,
+    Property::Zoom,
+    Property::Filter,
+];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::document::html) enum Value {
@@ -63,15 +98,20 @@ pub(super) fn declarations(block: &str) -> Vec<Declaration> {
 
 fn declared(name: &str, value: &str) -> Vec<(Property, Value)> {
     let one = |property, value| vec![(property, value)];
-    let far = |value: &str| {
-        yes(length(value).is_some_and(|length| matches!(length, Value::Length(px) if px <= FAR_PX)))
+    let size = |property| -> Vec<(Property, Value)> {
+        length(value).map(|length| (property, length)).into_iter().collect()
     };
     match name {
         "display" => one(Property::NoBox, yes(value == "none")),
         "visibility" => one(Property::Invisible, yes(matches!(value, "hidden" | "collapse"))),
-        "content-visibility" => one(Property::NoBox, yes(value == "hidden")),
+        "content-visibility" => one(Property::Unrendered, yes(value == "hidden")),
+        "filter" | "-webkit-filter" => one(Property::Filter, yes(filters_all(value))),
+        "zoom" => {
+            one(Property::Zoom, yes(value.trim_end_matches('%').parse().is_ok_and(|zoom: f32| zoom <= 0.0)))
+        }
+        "translate" => one(Property::Translate, yes(moves_away(&format!("translate({value})")))),
         "opacity" => one(Property::Clear, yes(value.parse::<f32>().is_ok_and(|share| share < 0.03))),
-        "font-size" => length(value).map(|length| (Property::FontSize, length)).into_iter().collect(),
+        "font-size" => size(Property::FontSize),
         "font" => {
             let mut size =
                 value.split_whitespace().filter_map(|word| length(word.split('/').next().unwrap_or(word)));
@@ -87,22 +127,50 @@ fn declared(name: &str, value: &str) -> Vec<(Property, Value)> {
         }
         "background-image" if value != "none" => one(Property::Background, Value::Unknown),
         "position" => one(Property::Positioned, yes(matches!(value, "absolute" | "fixed"))),
-        "left" | "top" | "right" | "bottom" | "margin-left" | "margin-top" => {
-            one(Property::Outside, far(value))
-        }
-        "text-indent" => one(Property::Indented, far(value)),
-        "width" | "max-width" => length(value).map(|length| (Property::Width, length)).into_iter().collect(),
-        "height" | "max-height" => {
-            length(value).map(|length| (Property::Height, length)).into_iter().collect()
-        }
+        "width" => size(Property::Width),
+        "max-width" => size(Property::MaxWidth),
+        "height" => size(Property::Height),
+        "max-height" => size(Property::MaxHeight),
         "overflow" | "overflow-x" | "overflow-y" => {
             one(Property::CutsOff, yes(matches!(value, "hidden" | "clip")))
         }
-        "clip" | "clip-path" => one(Property::Clipped, yes(clips_all(value))),
-        "transform" => one(Property::Clipped, yes(moves_away(value))),
-        "scale" => one(Property::Clipped, yes(value.trim_start_matches(['0', '.', ' ']).is_empty())),
+        "clip" => one(Property::Clip, yes(clips_all(value))),
+        "clip-path" => one(Property::ClipPath, yes(clips_all(value))),
+        "transform" => one(Property::Transform, yes(moves_away(value))),
+        "scale" => one(Property::Scale, yes(value.trim_start_matches(['0', '.', ' ']).is_empty())),
+        _ => placed(name, value),
+    }
+}
+
+/// The properties that move a box.
+fn placed(name: &str, value: &str) -> Vec<(Property, Value)> {
+    let one = |property, value| vec![(property, value)];
+    match name {
+        "left" => one(Property::Left, far(value)),
+        "right" => one(Property::Right, far(value)),
+        "top" => one(Property::Top, far(value)),
+        "bottom" => one(Property::Bottom, far(value)),
+        "inset" => inset(value).map(|(side, value)| (side, far(value))).to_vec(),
+        "margin-left" => one(Property::MarginLeft, far(value)),
+        "margin-top" => one(Property::MarginTop, far(value)),
+        "text-indent" => one(Property::Indented, far(value)),
         _ => Vec::new(),
     }
+}
+
+/// Whether a place is far from the page.
+fn far(value: &str) -> Value {
+    yes(length(value).is_some_and(|length| matches!(length, Value::Length(px) if px <= FAR_PX)))
+}
+
+/// The sides that a value of `inset` sets: all, or up to four of them in turn from the top.
+fn inset(value: &str) -> [(Property, &str); 4] {
+    let mut words = value.split_whitespace();
+    let top = words.next().unwrap_or_default();
+    let right = words.next().unwrap_or(top);
+    let bottom = words.next().unwrap_or(top);
+    let left = words.next().unwrap_or(right);
+    [(Property::Top, top), (Property::Right, right), (Property::Bottom, bottom), (Property::Left, left)]
 }
 
 /// So far from the page that nobody scrolls there.
@@ -152,6 +220,14 @@ fn clips_all(value: &str) -> bool {
             .is_some_and(|side| matches!(side, Value::Share(share) if share >= 0.5));
     }
     arguments("circle").is_some_and(|circle| circle.starts_with('0'))
+}
+
+/// Whether a filter lets nothing through.
+fn filters_all(value: &str) -> bool {
+    value.split("opacity(").skip(1).any(|rest| {
+        let share = rest.split(')').next().unwrap_or_default().trim().trim_end_matches('%');
+        share.parse::<f32>().is_ok_and(|share| share < 0.03)
+    })
 }
 
 fn moves_away(value: &str) -> bool {

@@ -160,3 +160,21 @@ fn running_headers_do_not_join_the_columns() {
     assert!(text.starts_with("Northern table Trend report 2026\n"), "{text}");
     assert!(text.ends_with("\n7"), "{text}");
 }
+
+#[test]
+fn cells_at_the_foot_of_their_row_are_read_as_a_whole() {
+    let mut frame = page();
+    put(&mut frame, "Region", 50.0, 70.0, SIZE);
+    put(&mut frame, "Sales", 150.0, 70.0, SIZE);
+    put(&mut frame, "Comment", 230.0, 70.0, SIZE);
+    put(&mut frame, "The deposit stays with the", 230.0, 100.0, SIZE);
+    put(&mut frame, "jar and never with the lid,", 230.0, 112.0, SIZE);
+    put(&mut frame, "North", 50.0, 124.0, SIZE);
+    put(&mut frame, "1,250", 150.0, 124.0, SIZE);
+    put(&mut frame, "which is sold apart.", 230.0, 124.0, SIZE);
+    put(&mut frame, "South", 50.0, 150.0, SIZE);
+    put(&mut frame, "980", 150.0, 150.0, SIZE);
+    put(&mut frame, "New bar", 230.0, 150.0, SIZE);
+    let row = "North 1,250 The deposit stays with the jar and never with the lid, which is sold apart.";
+    assert!(text_of(&frame).contains(row), "{}", text_of(&frame));
+}

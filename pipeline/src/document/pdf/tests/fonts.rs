@@ -54,3 +54,19 @@ fn stretched_glyphs_make_no_gaps() {
     let draft = page(&line(50.0, 700.0, "French Women will").replace("F1", "F2")).object(6, &font);
     assert_eq!(draft.text(), "French Women will");
 }
+
+#[test]
+fn vowel_signs_with_room_of_their_own_make_no_gaps() {
+    // The sign of the vowel AA between two letters of Devanagari, each glyph as wide as the font says.
+    let font = "<< /Type /Font /Subtype /Type0 /BaseFont /Arial /Encoding /Identity-H /ToUnicode /Identity-H \
+                /DescendantFonts [<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Arial /CIDSystemInfo << \
+                /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> /DW 600 /W [2366 [300]] >>] >>";
+    let codes = "0938093E09320020092C093E0917";
+    assert_eq!(shown(codes, font).text(), "\u{938}\u{93e}\u{932} \u{92c}\u{93e}\u{917}");
+}
+
+#[test]
+fn high_exponents_stay_with_their_base() {
+    let text = "BT /F1 11 Tf 50 700 Td (Fill 10) Tj /F1 7 Tf 29.4 5 Td (6) Tj /F1 11 Tf 8 -5 Td (jars) Tj ET";
+    assert_eq!(page(text).text(), "Fill 106 jars");
+}

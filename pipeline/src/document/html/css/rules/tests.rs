@@ -1,0 +1,126 @@
+use crate::document::extract;
+
+/// The words that a page shows and those that it hides, each in one line.
+fn read(sheet: &str, body: &str) -> (String, String) {
+    let page = format!("<html><head><style>{sheet}</style></head><body>{body}</body></html>");
+    let document = extract("page.html", page.as_bytes()).unwrap();
+    let line = |texts: Vec<&str>| texts.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = line(document.pages.iter().map(|page| page.text.as_str()).collect());
+    (shown, line(document.hidden.iter().map(|hidden| hidden.text.as_str()).collect()))
+}
+
+fn assert_hides(sheet: &str, body: &str) {
+    let (shown, hidden) = read(sheet, body);
+    assert_eq!((shown.as_str(), hidden.as_str()), ("seen", "secret"), "{sheet} {body}");
+}
+
+#[test]
+fn attributes_of_any_name_hide() {
+    for (selector, attribute) in [
+        ("[data-state=closed]", "data-state=closed"),
+        ("p[DATA-STATE='closed']", "data-state=closed"),
+        ("[data-role~=\"ai note\"], [data-role~=note]", "data-role='ai note'"),
+        ("[aria-hidden='true' i]", "aria-hidden=TRUE"),
+        ("[lang|=xx]", "lang=xx-YY"),
+        ("[class^='sr-'][class$=only]", "class=sr-only"),
+        ("[style*='--hide: 1']", "style='--hide: 1'"),
+        ("[data-empty]", "data-empty"),
+        ("[data-a='x,y']", "data-a='x,y'"),
+    ] {
+        assert_hides(
+            &format!("{selector}{{display:none}}"),
+            &format!("<p data-x>seen</p><p {attribute}>secret</p>"),
+        );
+    }
+    let kept = read("[data-state=closed]{display:none}", "<p data-state=open>seen</p><p data-state>too</p>");
+    assert_eq!(kept, ("seen too".to_owned(), String::new()));
+}
+
+#[test]
+fn places_and_states_hide() {
+    for selector in [
+        "p + p",
+        "h2 ~ p:not(.a)",
+        "p:nth-child(2n+3)",
+        "p:nth-child( 3 )",
+        "div > p:last-child",
+        ":is(section, div) > p:not(:hover, .a)",
+        ":where(#x) p:not([class])",
+        ":root body p.\\31 st + p",
+    ] {
+        assert_hides(
+            &format!("{selector}{{display:none}}"),
+            "<div id=x><h2></h2><p class='a 1st'>seen</p><p>secret</p></div>",
+        );
+    }
+    for selector in ["p:hover", "p:first-child", "p::before", "p:nth-child(n+3)", "p:not(.a)"] {
+        let shown = read(&format!("{selector}{{display:none}}"), "<div><i></i><p class=a>seen</p></div>");
+        assert_eq!(shown, ("seen".to_owned(), String::new()), "{selector}");
+    }
+}
+
+#[test]
+fn the_window_of_a_desk_decides() {
+    let body = "<p class=desk>seen</p><p class=phone>secret</p>";
+    assert_hides(
+        ".desk{display:none}@media (min-width:768px){.desk{display:block}.phone{display:none}}",
+        body,
+    );
+    assert_hides(
+        "@media (max-width:600px){.desk{display:none}} @media screen{.phone{visibility:hidden}}",
+        body,
+    );
+    let sheets =
+        "<style media=print>.a{display:none}</style><noscript><style>.a{display:none}</style></noscript>";
+    assert_eq!(read("", &format!("{sheets}<p class=a>seen</p>")), ("seen".to_owned(), String::new()));
+}
+
+#[test]
+fn nested_rules_hide() {
+    let body = "<div class=card><p class=a>secret</p></div><p class=a>seen</p>";
+    for sheet in [
+        ".card { color: red; .a { display: none } }",
+        ".card, .x { & > .a { display: none } margin: 0 }",
+        ".card { @media screen { .a { display: none } } @media print { & { display: none } } }",
+        ".a { .card & { display: none; } }",
+    ] {
+        assert_hides(sheet, body);
+    }
+}
+
+#[test]
+fn values_of_many_properties_hide() {
+    for style in [
+        "filter: blur(1px) opacity(0%)",
+        "zoom: 0",
+        "margin-left: -9999px",
+        "color: hsl(0 0% 100%)",
+        "color: hsla(120, 50%, 50%, 0)",
+        "position: absolute; left: -9999px; top: 0",
+        "clip-path: inset(50%); transform: none",
+        "translate: -5000px",
+        "position: absolute; inset: 0 auto auto -5000px",
+    ] {
+        assert_hides(
+            "",
+            &format!("<p style='filter:opacity(.5);zoom:1'>seen</p><p style='{style}'>secret</p>"),
+        );
+    }
+}
+
+#[test]
+fn the_greater_rank_wins() {
+    assert_hides("#x p{display:none} p.a{display:block}", "<p>seen</p><div id=x><p class=a>secret</p></div>");
+    assert_hides(
+        ":where(#x) p{display:none} p.a{display:block}",
+        "<div id=x><p class=a>seen</p><p>secret</p></div>",
+    );
+}
+
+#[test]
+fn many_siblings_take_linear_time() {
+    let body = "<p>word</p>".repeat(100_000);
+    let (shown, hidden) = read("p + p, p ~ i, p:last-child {display:none}", &body);
+    assert_eq!(shown, "word");
+    assert!(!hidden.is_empty());
+}
