@@ -1,5 +1,6 @@
 //! Storage, against real disks and a real PostgreSQL.
 
+mod audited_changes;
 mod connections;
 mod contract;
 mod evidence;

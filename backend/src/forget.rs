@@ -100,8 +100,9 @@ impl Forget {
         // Before the first deletion, so that none is without a record.
         self.leave_record(user, actor, json!({ "found": count.runs, "under_way": count.under_way })).await?;
         let mut done = Forgotten { has_more, ..Forgotten::default() };
+        let reason = format!("user.forget {}", digest(user));
         for run in runs.keys() {
-            match self.delete_one(run, cancels).await {
+            match self.delete_one(run, cancels, actor, &reason).await {
                 Ok(true) => done.deleted += 1,
                 Ok(false) => done.under_way += 1,
                 Err(error) => return Err(ForgetError::Stopped { deleted: done.deleted, error }),
@@ -120,7 +121,17 @@ impl Forget {
     }
 
     /// Whether the run is gone. It is not if a worker executes it.
-    async fn delete_one(&self, run: &RunId, cancels: bool) -> Result<bool, StorageError> {
+    async fn delete_one(
+        &self,
+        run: &RunId,
+        cancels: bool,
+        actor: &Actor,
+        reason: &str,
+    ) -> Result<bool, StorageError> {
+        let describe = |action: &str| AuditRecord {
+            reason: Some(reason.to_owned()),
+            ..self.audit.describe(actor, action, run.as_str())
+        };
         let record = self.router.load(run).await?;
         let owner = match &record {
             Some(record) => record.principal.clone(),
@@ -128,9 +139,11 @@ impl Forget {
         };
         if let Some(record) = record.filter(|record| cancels && record.status == RunStatus::Processing) {
             let stage = Stage::ALL.into_iter().find(|stage| !record.stages.contains_key(stage));
-            self.router.cancel(run, &RunFailure::cancelled(stage), self.clock.now()).await?;
+            let (failure, audit) = (RunFailure::cancelled(stage), describe("run.cancel"));
+            self.router.cancel(run, &failure, self.clock.now(), Some(&audit)).await?;
         }
-        if self.router.create_tombstone(run, &owner).await? == TombstoneOutcome::Running {
+        let audit = describe("run.delete");
+        if self.router.create_tombstone(run, &owner, Some(&audit)).await? == TombstoneOutcome::Running {
             return Ok(false);
         }
         self.router.remove(run).await?;
@@ -171,10 +184,14 @@ impl Forget {
 
     /// The record names the user by a digest only, because the audit outlives what is forgotten.
     async fn leave_record(&self, user: &str, actor: &Actor, new: Value) -> Result<(), StorageError> {
-        let target = format!("sha256:{}", sha256_hex(user.as_bytes()));
-        let record = AuditRecord { new: Some(new), ..self.audit.describe(actor, "user.forget", &target) };
+        let record =
+            AuditRecord { new: Some(new), ..self.audit.describe(actor, "user.forget", &digest(user)) };
         self.audit.record(record).await
     }
+}
+
+fn digest(user: &str) -> String {
+    format!("sha256:{}", sha256_hex(user.as_bytes()))
 }
 
 fn counted(runs: &BTreeMap<RunId, RunStatus>, has_more: bool) -> UserRunCount {

@@ -211,7 +211,7 @@ async fn a_retry_waits_for_stages_of_the_row_alone() {
     world.router.finish(&fence, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
     world.router.forget(&fence.run);
     world.flip(FILES);
-    assert_eq!(world.router.retry(&fence.run, 1).await.unwrap(), Some(2));
+    assert_eq!(world.router.retry(&fence.run, 1, None).await.unwrap(), Some(2));
     let by_files = world.claim().await;
     assert!(world.router.resume(&by_files).await.unwrap_err().is_outage(), "it would pay for stage 1 again");
 }

@@ -26,7 +26,7 @@ use pipeline::{
 use storage::{
     Acceptance, Claim, End, Expiry, Lease, Listing, PageStart, StorageErrorKind, Store, WaitingRuns,
     contract::{Place, accepted, at, failure, holds, new_run, record},
-    control_plane::Principal,
+    control_plane::{AuditRecord, Principal},
     files::{DocumentSweep, FileStore, manifest::DocumentSummary},
     prelude::*,
 };
@@ -71,6 +71,10 @@ struct InBucket(S3);
 impl Place for InBucket {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(store(&self.0))
+    }
+
+    async fn audit(&self) -> Vec<AuditRecord> {
+        store(&self.0).newest_audit(1_000).await.unwrap().records
     }
 }
 
@@ -342,7 +346,7 @@ async fn a_late_worker_copies_no_document() {
     let later = storage::Fence { epoch: fence.epoch - 1, ..fence.clone() };
     assert!(!store.copy_document(&later, DOCUMENT.into()).await.unwrap(), "another claim");
     store.finish(&next, End::Failed(&failure()), at("2026-11-21T12:00:00Z")).await.unwrap();
-    store.create_tombstone(&next.run, &Principal::environment()).await.unwrap();
+    store.create_tombstone(&next.run, &Principal::environment(), None).await.unwrap();
     store.remove(&next.run).await.unwrap();
     assert!(!store.copy_document(&next, DOCUMENT.into()).await.unwrap(), "the run is deleted");
     let listing = server.ask(&format!("GET /{BUCKET}?list-type=2&prefix=outputs HTTP/1.1"));
@@ -362,7 +366,7 @@ async fn expired_runs_and_tombstones_are_removed() {
         }
     }
     let deleted = RunId::parse("deleted").unwrap();
-    store.create_tombstone(&deleted, &Principal::environment()).await.unwrap();
+    store.create_tombstone(&deleted, &Principal::environment(), None).await.unwrap();
     store.remove(&deleted).await.unwrap();
     assert!(store.is_deleted(&deleted).await.unwrap());
     // The tombstone is of now, by this machine's clock.

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{Report, report, shell, type_next};
-use crate::support::service::TestEnv;
+use crate::support::{postgres::Stop, service::TestEnv, stderr};
 
 /// Strong enough for every environment.
 const KEYS: [(&str, &str); 4] = [
@@ -15,7 +15,7 @@ const KEYS: [(&str, &str); 4] = [
 
 #[tokio::test]
 async fn the_gate_explains_itself_in_one_screen() {
-    let env = TestEnv::with_database().await;
+    let mut env = TestEnv::with_database().await;
     let _service = env.serve(&[]).await;
     env.wait_for_value(r#"SELECT count(*)::text FROM "Replica""#, "1").await;
     let closed = report(&env, &[], "gate --strict");
@@ -29,6 +29,14 @@ async fn the_gate_explains_itself_in_one_screen() {
     assert!(screen.stdout.is_empty() && lines <= 40, "{lines} lines on a screen");
     let unknown = shell(&env, &[], "innovation gate --accept nonsense=x").output().unwrap();
     assert_eq!(unknown.status.code(), Some(64));
+    env.postgres().stop(Stop::Fast);
+    for refused in ["gate --accept backup='taken by hand'", "gate confirm-backup --reference vault"] {
+        let output = shell(&env, &[], &format!("innovation {refused}")).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{refused}: {}", stderr(&output));
+    }
+    env.postgres().start_again();
+    let nothing = r#"SELECT (SELECT count(*) FROM "innovation"."Waiver") + (SELECT count(*) FROM "innovation"."Evidence")"#;
+    assert_eq!(env.value(nothing).await, "0");
 }
 
 #[tokio::test]
@@ -40,8 +48,9 @@ async fn the_gate_opens_reason_by_reason() {
         ("ANALYST", "extractive"),
         ("BLOB_ALLOW_PRIVATE_NETWORK", "false"),
         ("RAILWAY_VOLUME_MOUNT_PATH", folder),
+        ("RAILWAY_DEPLOYMENT_ID", "deployment-7"),
     ];
-    let settings = [settings, KEYS].concat();
+    let settings = [&settings[..], &KEYS].concat();
     let service = env.serve(&settings).await;
     env.wait_for_value(r#"SELECT count(*)::text FROM "Replica""#, "1").await;
     let gate = |more: &str| report(&env, &settings, &format!("gate --strict {more}"));
@@ -69,6 +78,8 @@ async fn the_gate_opens_reason_by_reason() {
         env.value(audited).await,
         "evidence.add, run.delete, evidence.add, check.accept, check.accept"
     );
+    let deployments = r#"SELECT string_agg(DISTINCT "deployment", ', ') || count("deployment") FROM "innovation"."AuditRecord""#;
+    assert_eq!(env.value(deployments).await, "deployment-75");
     env.query(r#"UPDATE "innovation"."Waiver" SET "expiresAt" = now() - interval '1 second'"#).await;
     assert_eq!(gate("").ids("fail"), ["rehearsal"]);
 }

@@ -53,6 +53,11 @@ async fn a_key_opens_and_closes_every_replica() {
     let path = format!("/api/admin/keys/{}", text(&rotated.body, "id"));
     let begun = Instant::now();
     assert_eq!(ask(&one, ADMIN_KEY, "DELETE", &path, None).await.status, 204);
+    for (method, path, status) in
+        [("DELETE", "/api/admin/keys/a%00b", 404), ("GET", "/api/admin/audit?before=1.%00", 200)]
+    {
+        assert_eq!(ask(&one, ADMIN_KEY, method, path, None).await.status, status, "PostgreSQL has no NUL");
+    }
     assert_eq!(code(&one, next).await.1, "invalid_api_key", "at once where it was asked for");
     until(&two, next, (403, "invalid_api_key")).await;
     assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());

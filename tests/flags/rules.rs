@@ -23,12 +23,17 @@ async fn one_of_many_changes_at_once_wins() {
         200,
         "another flag is no obstacle"
     );
+    let nul = json!({"value": 51, "reason": "a\u{0}b", "expected_revision": 2});
+    assert_eq!(send(&service, "PUT", other, &nul).await.status, 200, "PostgreSQL stores no NUL");
+    let reasons = r#"SELECT string_agg(concat_ws(' ', c."reason", a."reason"), ', ') FROM "innovation"."FlagChange" c
+        JOIN "innovation"."AuditRecord" a ON a."new" = c."new" WHERE c."revision" = 3"#;
+    assert_eq!(env.value(reasons).await, "ab ab");
     let stale = send(&service, "PUT", &path, &body(json!(false), 0)).await;
     assert_eq!(stale.code(), (409, "flag_changed"), "{}", stale.body);
     let history = service.call("GET", &format!("{path}/history")).await.body;
     assert_eq!(history["changes"][0]["revision"], 1, "{history}");
     let gaps = r#"SELECT count(*)::text || max("revision") FROM "innovation"."FlagChange""#;
-    assert_eq!(env.value(gaps).await, "22");
+    assert_eq!(env.value(gaps).await, "33");
     for (wrong, code) in [
         (json!({"value": "yes", "reason": "a test", "expected_revision": 9}), "invalid_fields"),
         (json!({"value": true, "reason": " ", "expected_revision": 9}), "invalid_fields"),

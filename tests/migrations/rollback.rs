@@ -98,6 +98,10 @@ async fn a_forward_rollback_and_its_undo_are_migrations() {
         prisma.run(&["migrate", "deploy"]).assert(true, "No pending migrations");
         Said::new(&migrate(&url, &rollback(method, &["--dry-run"]))).assert(false, "NOTHING_TO_DO");
     }
+    let records = r#"SELECT concat_ws(' ', "actor", "action", "target", "new"->>'method') FROM "innovation"."AuditRecord"
+                     WHERE "action" = 'migrate.rollback' ORDER BY "id""#;
+    let done = |method| format!("command migrate.rollback {STAGE_OUTPUTS} {method}");
+    assert_eq!(column(&url, records).await, ["forward", "restore"].map(done), "a plan leaves none");
 }
 
 /// The answer of `migrate status --json`. The command succeeds only if all is well.

@@ -1,13 +1,14 @@
 //! Every change of a run by a person leaves a record, also while the database is away.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ADMIN, CLIENT, ask, command, ended, post, with_keys};
 use crate::support::{
     openrouter::Reply,
     postgres::Stop,
-    service::{DUAL_WRITE, TestEnv},
-    wait::eventually,
+    s3::S3,
+    service::{DATABASE_ONLY, DUAL_WRITE, TestEnv},
+    wait::{eventually, wanted},
 };
 
 /// The actions of records, the newest first.
@@ -94,4 +95,94 @@ async fn records_of_an_outage_are_imported_once() {
     assert_eq!(env.value(RECORDS).await, "run.cancel run.retry");
     let (_, page) = ask(&service, ADMIN, "GET", "/api/admin/audit").await;
     assert!(page["records"].as_array().unwrap().iter().all(|record| record["is_imported"] == true), "{page}");
+}
+
+/// As for a role that may not insert audit records. The role of these tests may do everything.
+const REFUSE_RECORDS: &str = r#"
+CREATE FUNCTION refuse_record() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE insufficient_privilege; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON "innovation"."AuditRecord" FOR EACH ROW EXECUTE FUNCTION refuse_record()"#;
+
+#[tokio::test]
+async fn a_change_that_cannot_be_audited_is_refused() {
+    let env = TestEnv::with_database().await;
+    let service = env.serve(&with_keys(DATABASE_ONLY)).await;
+    env.model.script([Reply::HangBeforeHeaders]);
+    assert_eq!(post(&service, CLIENT, &env.request("run-1")).await.0, 202);
+    eventually("the model is asked", async || env.model.calls() == 1).await;
+    env.query(REFUSE_RECORDS).await;
+    let cancel = async || ask(&service, CLIENT, "POST", "/api/pipeline/run-1/cancel").await;
+    let (code, problem) = cancel().await;
+    assert_eq!((code, &problem["code"]), (503, &"storage_unavailable".into()), "{problem}");
+    let row = r#"SELECT concat_ws(' ', "status", "generation", "leaseEpoch") FROM "PipelineRun""#;
+    assert_eq!(env.value(row).await, "PROCESSING 1 1");
+    env.query(r#"DROP TRIGGER refuse ON "innovation"."AuditRecord""#).await;
+    eventually("the cancellation", async || wanted(cancel().await, |(code, _)| *code == 200)).await;
+    assert_eq!(env.value(RECORDS).await, "run.cancel");
+}
+
+/// Two replicas see the records of both.
+#[tokio::test]
+async fn two_replicas_import_a_shared_record_once() {
+    let (mut env, server) = (TestEnv::with_database().await, S3::start());
+    let bucket = S3::environment(&server.url());
+    let settings: Vec<(&str, &str)> = bucket.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let settings = with_keys(&settings);
+    let (one, two) = tokio::join!(env.replica("one", &settings), env.replica("two", &settings));
+    env.model.script([Reply::HangBeforeHeaders, Reply::HangBeforeHeaders]);
+    for (service, run) in [(&one, "run-1"), (&two, "run-2")] {
+        assert_eq!(post(service, CLIENT, &env.request(run)).await.0, 202);
+    }
+    eventually("the model is asked", async || env.model.calls() == 2).await;
+    env.postgres().stop(Stop::Fast);
+    for (service, run) in [(&two, "run-2"), (&one, "run-1")] {
+        let path = format!("/api/pipeline/{run}/cancel");
+        eventually("the cancellation", async || {
+            wanted(ask(service, CLIENT, "POST", &path).await, |(code, _)| *code == 200)
+        })
+        .await;
+    }
+    let waiting = server.names("outputs/.audit/");
+    assert_eq!(waiting.len(), 2, "{waiting:?}");
+    for service in [&one, &two] {
+        let (_, page) = ask(service, ADMIN, "GET", "/api/admin/audit").await;
+        let targets: Vec<_> = page["records"].as_array().unwrap().iter().map(|one| &one["target"]).collect();
+        assert_eq!(targets, ["run-1", "run-2"], "the newest first");
+    }
+    env.postgres().start_again();
+    let imported = r#"SELECT string_agg("target", ' ' ORDER BY "at", "id") || count("importedAt") FROM "innovation"."AuditRecord""#;
+    env.wait_for_value(imported, "run-2 run-12").await;
+    eventually("the files are gone", async || server.names("outputs/.audit/").is_empty()).await;
+    assert_eq!(env.value(imported).await, "run-2 run-12");
+}
+
+#[tokio::test]
+async fn retention_removes_old_records_and_nothing_else() {
+    let env = TestEnv::with_database().await;
+    let folder = env.folder.path().join("data/test-outputs/.audit");
+    std::fs::create_dir_all(&folder).unwrap();
+    let insert = |id: &str, days: u32| {
+        format!(
+            r#"INSERT INTO "innovation"."AuditRecord" ("id", "at", "actor", "role", "action", "target")
+               VALUES ('{id}', now() - interval '{days} days', 'a', 'admin', 'run.cancel', 'r')"#
+        )
+    };
+    for (id, days) in [("database-old", 31), ("database-new", 29)] {
+        env.query(&insert(id, days)).await;
+        let at = env
+            .value(&format!(
+                r#"SELECT to_jsonb("at")#>>'{{}}' FROM "innovation"."AuditRecord" WHERE "id" = '{id}'"#
+            ))
+            .await;
+        let id = id.replace("database", "file");
+        let record = json!({ "id": id, "at": at, "actor": "a", "role": "admin", "action": "run.cancel", "target": "r" });
+        std::fs::write(folder.join(format!("{id}.json")), record.to_string()).unwrap();
+    }
+    let flag_change = r#"INSERT INTO "innovation"."FlagChange" ("revision", "key", "actor", "reason", "at")
+                         VALUES (1, 'OPERATIONS_PAUSE_CLAIMS', 'a', 'r', now() - interval '900 days')"#;
+    env.query(flag_change).await;
+    let _service = env.serve(&[("AUDIT_RETENTION_DAYS", "30")]).await;
+    let left = r#"SELECT string_agg("id", ' ' ORDER BY "id") FROM "innovation"."AuditRecord""#;
+    env.wait_for_value(left, "database-new file-new").await;
+    eventually("the files are gone", async || std::fs::read_dir(&folder).unwrap().next().is_none()).await;
+    assert_eq!(env.value(r#"SELECT count(*)::text FROM "innovation"."FlagChange""#).await, "1");
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ADMIN, CLIENT, ask, ended, post, with_keys};
 use crate::support::{
+    postgres::Stop,
     read_manifest,
     service::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, Service, TestEnv},
 };
@@ -24,13 +25,18 @@ const ROUTES: [(&str, &str); 12] = [
     ("GET", "/api/pipeline/RUN/nothing"),
 ];
 
-/// An answer without what differs in each: the ids.
+/// An answer without what differs in each: the ids, and a random wait.
 async fn told(service: &Service, method: &str, path: &str, run: &str) -> (u16, String) {
     let (code, mut body) = ask(service, CLIENT, method, &path.replace("RUN", run)).await;
     if let Some(fields) = body.as_object_mut() {
         fields.remove("request_id");
     }
-    (code, body.to_string().replace(run, "RUN"))
+    // A stream says first when to come again, which is random.
+    let body = body.as_str().and_then(|text| text.strip_prefix("retry: ")).map_or_else(
+        || body.to_string(),
+        |stream| stream.trim_start_matches(|c: char| c.is_ascii_digit()).to_owned(),
+    );
+    (code, body.replace(run, "RUN"))
 }
 
 async fn assert_unknown(service: &Service, run: &str) {
@@ -110,4 +116,52 @@ async fn another_principals_row_is_not_adopted() {
     let (code, problem) = post(&service, CLIENT, &env.request("waits")).await;
     assert_eq!((code, &problem["code"]), (409, &json!("run_conflict")));
     assert_unknown(&service, "waits").await;
+}
+
+#[tokio::test]
+async fn files_alone_show_a_client_its_own_runs() {
+    for mode in [DUAL_WRITE, FILE_ONLY] {
+        let mut env = TestEnv::with_database().await;
+        let service = env.serve(&with_keys(mode)).await;
+        for run in ["mine", "theirs"] {
+            assert_eq!(post(&service, CLIENT, &env.request(run)).await.0, 202);
+            assert_eq!(ended(&service, run).await["status"], "complete");
+            if mode == DUAL_WRITE {
+                env.wait_until_synced(run).await;
+            }
+        }
+        give_away(&env, "theirs").await;
+        if mode == DUAL_WRITE {
+            env.postgres().stop(Stop::Fast);
+        }
+        assert_eq!(ask(&service, CLIENT, "GET", "/status/mine").await.0, 200);
+        for (method, path) in ROUTES {
+            let unknown = told(&service, method, path, "never-was").await;
+            assert_eq!(told(&service, method, path, "theirs").await, unknown, "{method} {path}");
+            let is_stream = path.ends_with("/events");
+            assert!(is_stream || matches!(unknown.0, 503 | 404), "{method} {path}: {unknown:?}");
+        }
+        assert_eq!(listed(&service, CLIENT, "").await, ["mine of environment"]);
+        assert_eq!(listed(&service, ADMIN, "").await, ["theirs of team-a", "mine of environment"]);
+        assert_eq!(ask(&service, ADMIN, "GET", "/status/theirs").await.0, 200);
+        let (code, problem) = post(&service, CLIENT, &env.request("theirs")).await;
+        assert_eq!((code, &problem["code"]), (409, &"run_conflict".into()), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn the_row_decides_whose_run_it_is() {
+    let env = TestEnv::with_database().await;
+    let service = env.serve(&with_keys(DUAL_WRITE)).await;
+    assert_eq!(post(&service, CLIENT, &env.request("run-1")).await.0, 202);
+    assert_eq!(ended(&service, "run-1").await["status"], "complete");
+    env.wait_until_synced("run-1").await;
+    give_away(&env, "run-1").await;
+    env.query(r#"UPDATE "PipelineRun" SET "principal" = 'team-b'"#).await;
+    assert_unknown(&service, "run-1").await;
+    let (code, run) = ask(&service, ADMIN, "GET", "/api/pipeline/run-1").await;
+    assert_eq!((code, &run["principal"]), (200, &"team-b".into()), "{run}");
+    env.query(r#"UPDATE "PipelineRun" SET "principal" = NULL"#).await;
+    let (code, run) = ask(&service, CLIENT, "GET", "/api/pipeline/run-1").await;
+    assert_eq!((code, &run["principal"]), (200, &"environment".into()), "{run}");
 }

@@ -144,7 +144,7 @@ async fn cancellations_and_changes_are_heard_with_their_runs() {
     store.accept(&new_run("run-1", URL), None).await.unwrap();
     assert_eq!(hear().await, Notification::Waiting);
     let run = RunId::parse("run-1").unwrap();
-    assert!(store.cancel(&run, &RunFailure::cancelled(None), Timestamp::default()).await.unwrap());
+    assert!(store.cancel(&run, &RunFailure::cancelled(None), Timestamp::default(), None).await.unwrap());
     assert_eq!(hear().await, Notification::Cancelled(run));
     let runs: Vec<RunId> = (0..120).map(|number| RunId::parse(&format!("run-{number}")).unwrap()).collect();
     store.notify("somebody", &runs).await.unwrap();

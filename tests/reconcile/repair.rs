@@ -169,6 +169,9 @@ async fn a_row_edited_by_hand_stays_a_conflict() {
             env.assert_both_agree("run-0").await;
         }
     }
+    let records = r#"SELECT string_agg(DISTINCT concat_ws(' ', "target", "new"->>'keep'), ', ')
+                     FROM "innovation"."AuditRecord" WHERE "action" = 'run.resolve'"#;
+    assert_eq!(env.value(records).await, "run-0 database, run-0 files");
     env.query(&changes[0].replace("another", "a-third")).await;
     assert_eq!(reconcile(&env, &["--run", "run-0"]).0, Some(1));
     let degraded = service.wait_for_path("/health", |_, health| health["status"] != "healthy").await;

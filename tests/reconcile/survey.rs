@@ -107,6 +107,8 @@ async fn an_older_backup_is_brought_up() {
 
     let (code, lines) = reconcile(&env, &["--restore-rows"]);
     assert_eq!((code, &lines.last().unwrap()["summary"]["proved"]), (Some(0), &1.into()), "{lines:?}");
+    let record = r#"SELECT concat_ws(' ', "action", "new"->>'proved') FROM "innovation"."AuditRecord" WHERE "actor" = 'command'"#;
+    assert_eq!(env.value(record).await, "runs.restore_rows 1");
     for run in ["kept", "open", "later"] {
         env.assert_both_agree(run).await;
     }

@@ -12,6 +12,7 @@ use storage::{
     contract::{
         Place, accepted, an_ended_lease_is_taken_when_asked_for, at, failure, holds, new_run, record,
     },
+    control_plane::{AuditLog, AuditRecord},
     files::FileStore,
     memory::MemoryStore,
     mode::Flags,
@@ -25,12 +26,16 @@ use crate::support::postgres::Postgres;
 
 /// One store for all processes.
 #[derive(Debug)]
-struct Shared(Arc<dyn Store>);
+struct Shared<T>(Arc<T>);
 
 #[async_trait]
-impl Place for Shared {
+impl<T: Store + AuditLog + 'static> Place for Shared<T> {
     async fn open(&self) -> Arc<dyn Store> {
         self.0.clone()
+    }
+
+    async fn audit(&self) -> Vec<AuditRecord> {
+        self.0.newest(None, 1_000).await.unwrap()
     }
 }
 
@@ -53,6 +58,10 @@ struct Files(PathBuf);
 impl Place for Files {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(FileStore::new(self.0.clone(), clock()))
+    }
+
+    async fn audit(&self) -> Vec<AuditRecord> {
+        FileStore::new(self.0.clone(), clock()).newest_audit(1_000).await.unwrap().records
     }
 }
 
@@ -80,13 +89,13 @@ async fn postgres_keeps_the_contract_as_through_a_pooler() {
 
 /// A router for each process, over one disk and perhaps a database.
 #[derive(Debug)]
-struct Routers {
+struct Routers<T> {
     root: PathBuf,
-    database: Option<Arc<dyn Store>>,
+    database: Option<Arc<T>>,
 }
 
 #[async_trait]
-impl Place for Routers {
+impl<T: Store + AuditLog + 'static> Place for Routers<T> {
     async fn open(&self) -> Arc<dyn Store> {
         let files = FileStore::new(self.root.clone(), clock());
         let Some(store) = self.database.clone() else {
@@ -103,18 +112,28 @@ impl Place for Routers {
         let database = Some(Database { store, breaker, bulkhead, read_limiter });
         Arc::new(Router::new(files, database, watch::channel(flags).1, config, clock()))
     }
+
+    /// Each change is in one of both.
+    async fn audit(&self) -> Vec<AuditRecord> {
+        let mut records =
+            FileStore::new(self.root.clone(), clock()).newest_audit(1_000).await.unwrap().records;
+        if let Some(database) = &self.database {
+            records.extend(database.newest(None, 1_000).await.unwrap());
+        }
+        records
+    }
 }
 
 #[tokio::test]
 async fn a_router_keeps_the_contract_with_files_alone() {
     let folder = tempfile::tempdir().unwrap();
-    holds(&Routers { root: folder.path().join("runs"), database: None }).await;
+    holds(&Routers::<MemoryStore> { root: folder.path().join("runs"), database: None }).await;
 }
 
 #[tokio::test]
 async fn the_router_meets_the_contract_with_memory() {
     let folder = tempfile::tempdir().unwrap();
-    let database: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let database = Arc::new(MemoryStore::new());
     let place = Routers { root: folder.path().join("runs"), database: Some(database) };
     holds(&place).await;
     an_ended_lease_is_taken_when_asked_for(&place).await;
@@ -124,7 +143,7 @@ async fn the_router_meets_the_contract_with_memory() {
 async fn the_router_meets_the_contract_with_postgres() {
     let server = Postgres::start();
     let folder = tempfile::tempdir().unwrap();
-    let database: Arc<dyn Store> = Arc::new(store(&migrated(&server).await));
+    let database = Arc::new(store(&migrated(&server).await));
     holds(&Routers { root: folder.path().join("runs"), database: Some(database) }).await;
 }
 
@@ -176,7 +195,7 @@ async fn a_run_cancelled_in_files_takes_no_row() {
     store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
     // Another process cancels it on the same disk, and then the database is back.
     let other = FileStore::new(root, clock());
-    assert!(other.cancel(&fence.run, &failure(), at("2026-11-21T12:00:00Z")).await.unwrap());
+    assert!(other.cancel(&fence.run, &failure(), at("2026-11-21T12:00:00Z"), None).await.unwrap());
     database.set_outage(None);
     let stored = store.store_stage(&fence, &record(Stage::SignalAmplification, "one")).await;
     assert_eq!(stored.unwrap_err().kind, StorageErrorKind::Fenced);
@@ -193,7 +212,7 @@ async fn files_fence_a_write_that_the_row_took() {
     store.store_stage(&fence, &record(Stage::InputProcessing, "one")).await.unwrap();
     // Another process on the same files cancels the run, and the row does not know it yet.
     let other = FileStore::new(root, clock());
-    assert!(other.cancel(&fence.run, &failure(), at("2026-11-21T12:00:00Z")).await.unwrap());
+    assert!(other.cancel(&fence.run, &failure(), at("2026-11-21T12:00:00Z"), None).await.unwrap());
     let stored = store.store_stage(&fence, &record(Stage::SignalAmplification, "one")).await;
     assert_eq!(stored.unwrap_err().kind, StorageErrorKind::Fenced);
 }

@@ -13,6 +13,7 @@ pub(crate) mod pgbouncer;
 pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod prisma;
+pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod receiver;
 pub(crate) mod s3;

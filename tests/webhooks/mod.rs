@@ -186,6 +186,14 @@ async fn gone_is_gone_until_it_is_replayed() {
         assert_eq!((code, &lines[0]["events"]), (Some(0), &whole.len().into()));
         case.receiver.wait_for_ends("run-1764511200000-1", whole).await;
         assert_eq!(case.command(&["replay", "--run", "unknown"], mode).0, Some(1));
+        let records =
+            r#"SELECT string_agg("action" || ' ' || "target", ', ') FROM "innovation"."AuditRecord""#;
+        let waiting = case.env.folder.path().join("data/test-outputs/.audit");
+        if mode.is_empty() {
+            assert_eq!(case.env.value(records).await, "webhook.replay run-1764511200000-1");
+        } else {
+            assert_eq!(std::fs::read_dir(waiting).unwrap().count(), 1, "it waits for another mode");
+        }
     }
 }
 
@@ -214,6 +222,9 @@ async fn send_now_ignores_the_backoff() {
     let (code, lines) =
         case.command(&["send-now"], &[("DATABASE_URL", "postgresql://nobody@127.0.0.1:9/none")]);
     assert_eq!((code, lines), (Some(3), vec![]), "it cannot look");
+    let records = r#"SELECT string_agg("new"->>'delivered', ', ' ORDER BY "id") FROM "innovation"."AuditRecord"
+                     WHERE "action" = 'webhook.send_now'"#;
+    assert_eq!(case.env.value(records).await, "0, 1");
 }
 
 #[tokio::test]

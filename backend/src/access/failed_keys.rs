@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
+use foundation::resilience::Jitter;
 use parking_lot::Mutex;
 use pipeline::clock::Clock;
 
@@ -17,6 +18,9 @@ const BLOCKED_AFTER: u32 = 20;
 
 const BLOCKED_FOR: Duration = Duration::from_secs(15 * 60);
 
+/// The longest pause before a wrong key is answered. It blurs how long a comparison took, and slows one connection down.
+const DELAY_MAX: Duration = Duration::from_millis(100);
+
 /// The addresses of one half of the table. Both halves take 3 MB at most. When one is full, the older half is forgotten, so an
 /// attacker with more addresses than that only gets back what their number gives them anyway.
 const ADDRESSES_MAX: usize = 10_000;
@@ -29,6 +33,7 @@ const LOG_PAUSE: Duration = Duration::from_secs(1);
 pub struct FailedKeys {
     table: Mutex<Table>,
     clock: Arc<dyn Clock>,
+    jitter: Jitter,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +70,16 @@ pub enum Refusal {
 impl FailedKeys {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), clock })
+        Self::with_jitter(clock, Jitter::Random)
+    }
+
+    fn with_jitter(clock: Arc<dyn Clock>, jitter: Jitter) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::default(), clock, jitter })
+    }
+
+    /// Waits before a wrong key is answered, however it is answered.
+    pub async fn pause(&self) {
+        tokio::time::sleep(delay(self.jitter.fraction())).await;
     }
 
     /// Notes a wrong key. An IPv6 address is the network of one customer.
@@ -98,6 +112,11 @@ impl FailedKeys {
         let table = self.table.lock();
         table.young.len() + table.old.len()
     }
+}
+
+/// The pause at a random fraction between 0 and 1.
+fn delay(fraction: f64) -> Duration {
+    DELAY_MAX.mul_f64(fraction.clamp(0.0, 1.0))
 }
 
 impl Table {
@@ -194,6 +213,25 @@ mod tests {
         assert_eq!(failed.failed(address(2)), Refusal::Wrong);
         clock.advance(Duration::from_secs(1));
         assert_eq!(failed.failed(address(1)), Refusal::Wrong);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_pause_is_random_up_to_100_ms() {
+        let clock = Arc::new(ManualClock::new());
+        let failed = FailedKeys::with_jitter(clock, Jitter::seeded(7));
+        let random = Jitter::seeded(7);
+        let mut pauses = Vec::new();
+        for _ in 0..50 {
+            let (begun, expected) = (tokio::time::Instant::now(), delay(random.fraction()));
+            failed.pause().await;
+            // Timers count whole milliseconds.
+            let pause = begun.elapsed();
+            assert!(pause >= expected && pause <= expected + Duration::from_millis(2), "{pause:?}");
+            pauses.push(pause.as_millis());
+        }
+        let (shortest, longest) = (pauses.iter().min().unwrap(), pauses.iter().max().unwrap());
+        assert!(*shortest < 20 && (80..=101).contains(longest), "{shortest} to {longest} ms");
+        assert_eq!([delay(-0.1), delay(0.5), delay(2.0)].map(|pause| pause.as_millis()), [0, 50, 100]);
     }
 
     #[test]

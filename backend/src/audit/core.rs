@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use pipeline::clock::{Clock, Timestamp};
-use serde_json::Value;
 use storage::{
     StorageError, StorageErrorKind,
     control_plane::{AuditLog, AuditRecord},
@@ -64,13 +63,12 @@ impl Audit {
         actor.record(action, target, self.inner.clock.now(), self.inner.deployment.clone())
     }
 
-    /// Stores the record of a change: in the database, or else in a file.
+    /// Stores the record of a change that no statement stores with it: in the database, or else in a file.
     ///
     /// # Errors
     ///
     /// The error of the files, if neither store took the record. The log then has the whole record.
     pub async fn record(&self, record: AuditRecord) -> Result<(), StorageError> {
-        let record = without_nul(record);
         match self.in_database(|log| log.add(std::slice::from_ref(&record))).await {
             Some(Ok(())) => return Ok(()),
             Some(Err(error)) => {
@@ -79,13 +77,10 @@ impl Audit {
             None => {}
         }
         let stored = self.inner.router.files().add_audit(&record).await;
-        match &stored {
-            Ok(()) => self.inner.import_now.notify_one(),
-            Err(error) => {
-                // The log is the last place that may keep it.
-                let content = serde_json::to_string(&record).unwrap_or_default();
-                tracing::error!(event = "audit_not_stored", %error, record = content, "an audit record could not be stored anywhere else");
-            }
+        if let Err(error) = &stored {
+            // The log is the last place that may keep it.
+            let content = serde_json::to_string(&record).unwrap_or_default();
+            tracing::error!(event = "audit_not_stored", %error, record = content, "an audit record could not be stored anywhere else");
         }
         stored
     }
@@ -96,9 +91,7 @@ impl Audit {
     ///
     /// `Unavailable` or `Indeterminate` if the files cannot be written.
     pub async fn record_in_file(&self, record: AuditRecord) -> Result<(), StorageError> {
-        let stored = self.inner.router.files().add_audit(&without_nul(record)).await;
-        self.inner.import_now.notify_one();
-        stored
+        self.inner.router.files().add_audit(&record).await
     }
 
     /// Imports records of the files into the database, the oldest first, and removes those whose retention is over.
@@ -169,7 +162,10 @@ impl Audit {
 
     /// Returns when an import must not wait for its time.
     pub async fn woken(&self) {
-        self.inner.import_now.notified().await;
+        tokio::select! {
+            () = self.inner.import_now.notified() => {}
+            () = self.inner.router.files().audit_added() => {}
+        }
     }
 
     /// Records before this time have expired.
@@ -199,29 +195,4 @@ impl Audit {
 
 fn away() -> StorageError {
     StorageError::new(StorageErrorKind::Unavailable, "the database is away")
-}
-
-/// PostgreSQL stores no NUL character. One in a record would keep that record out of the database for ever.
-fn without_nul(record: AuditRecord) -> AuditRecord {
-    let text = |text: String| text.replace('\0', "");
-    AuditRecord {
-        actor: text(record.actor),
-        target: text(record.target),
-        reason: record.reason.map(text),
-        old: record.old.map(value_without_nul),
-        new: record.new.map(value_without_nul),
-        ..record
-    }
-}
-
-fn value_without_nul(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(text.replace('\0', "")),
-        Value::Array(values) => Value::Array(values.into_iter().map(value_without_nul).collect()),
-        Value::Object(fields) => {
-            let clean = |(name, value): (String, Value)| (name.replace('\0', ""), value_without_nul(value));
-            Value::Object(fields.into_iter().map(clean).collect())
-        }
-        plain => plain,
-    }
 }

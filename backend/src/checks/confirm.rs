@@ -19,9 +19,10 @@ pub async fn confirm_backup(
     reference: &str,
     taken_at: Timestamp,
     now: Timestamp,
+    deployment: Option<&str>,
 ) -> Result<Evidence, StorageError> {
     let content = json!({ "reference": reference, "confirmed_at": now });
-    add(store, evidence::BACKUP, taken_at, true, content, now).await
+    add(store, evidence::BACKUP, taken_at, true, content, now, deployment).await
 }
 
 /// Records the report of a golden path.
@@ -34,8 +35,9 @@ pub async fn record_smoke(
     passed: bool,
     content: Value,
     now: Timestamp,
+    deployment: Option<&str>,
 ) -> Result<Evidence, StorageError> {
-    add(store, evidence::SMOKE, now, passed, content, now).await
+    add(store, evidence::SMOKE, now, passed, content, now, deployment).await
 }
 
 async fn add(
@@ -45,11 +47,12 @@ async fn add(
     passed: bool,
     content: Value,
     now: Timestamp,
+    deployment: Option<&str>,
 ) -> Result<Evidence, StorageError> {
     let id = uuid::Uuid::now_v7().to_string();
     let evidence = Evidence { id: id.clone(), kind: kind.to_owned(), at, passed, content };
     let new = json!({ "kind": kind, "at": at, "passed": passed });
-    let audit = record("evidence.add", &id, Some(new), None, now);
+    let audit = record("evidence.add", &id, new, now, deployment);
     store.add(&evidence, &audit).await?;
     Ok(evidence)
 }

@@ -51,6 +51,7 @@ pub async fn accept(
     accepted: &[Acceptance],
     until: Timestamp,
     now: Timestamp,
+    deployment: Option<&str>,
 ) -> Result<(), StorageError> {
     for Acceptance { check_id, reason } in accepted {
         let waiver = Waiver {
@@ -61,7 +62,8 @@ pub async fn accept(
             expires_at: until,
         };
         let new = json!({ "expires_at": until });
-        let record = record("check.accept", check_id, Some(new), Some(reason.clone()), now);
+        let record = record("check.accept", check_id, new, now, deployment);
+        let record = AuditRecord { reason: Some(reason.clone()), ..record };
         store.accept(&waiver, &record).await?;
     }
     Ok(())
@@ -72,11 +74,12 @@ pub async fn accept(
 pub fn record(
     action: &str,
     target: &str,
-    new: Option<serde_json::Value>,
-    reason: Option<String>,
+    new: serde_json::Value,
     now: Timestamp,
+    deployment: Option<&str>,
 ) -> AuditRecord {
-    AuditRecord { new, reason, ..Actor::command().record(action, target, now, None) }
+    let record = Actor::command().record(action, target, now, deployment.map(str::to_owned));
+    AuditRecord { new: Some(new), ..record }
 }
 
 /// When a waiver ends that begins now.

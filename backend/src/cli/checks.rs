@@ -98,8 +98,12 @@ async fn accept(args: &CheckArgs, checks: &[Check], deps: &CheckDeps) -> Result<
         say("innovation: a waiver is stored in the database, and DATABASE_URL is not set");
         return Err(ExitCode::from(EXIT_COULD_NOT_CHECK));
     };
-    waive::accept(database.as_ref(), &args.accept, until, now).await.map_err(|error| {
-        let _ = fail(&format!("the waiver could not be stored, so nothing is accepted: {error}"));
+    let deployment = deps.config.process.deployment.as_deref();
+    let accepted = waive::accept(database.as_ref(), &args.accept, until, now, deployment).await;
+    accepted.map_err(|error| {
+        let _ = fail(&format!(
+            "the waiver could not be stored, so nothing is accepted: {error}; try again when the database takes writes"
+        ));
         ExitCode::from(EXIT_COULD_NOT_CHECK)
     })
 }

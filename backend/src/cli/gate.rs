@@ -74,7 +74,8 @@ async fn confirm_backup(args: &Confirm, deps: &CheckDeps) -> ExitCode {
         );
         return ExitCode::from(EXIT_COULD_NOT_CHECK);
     };
-    match confirm::confirm_backup(database.as_ref(), reference, taken_at, now).await {
+    let deployment = deps.config.process.deployment.as_deref();
+    match confirm::confirm_backup(database.as_ref(), reference, taken_at, now, deployment).await {
         Ok(evidence) => {
             if args.json {
                 put_json(&json!({ "confirmed": evidence }));
@@ -83,7 +84,9 @@ async fn confirm_backup(args: &Confirm, deps: &CheckDeps) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let _ = fail(&error);
+            let _ = fail(&format!(
+                "the confirmation could not be stored, so the gate does not see it: {error}; try again when the database takes writes"
+            ));
             ExitCode::from(EXIT_COULD_NOT_CHECK)
         }
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     exit::EXIT_COULD_NOT_CHECK,
+    leave_record::leave_record,
     output::{put, put_json, say},
 };
 use crate::{
@@ -90,9 +91,12 @@ pub async fn run(args: Args, config: &Config) -> ExitCode {
             Ok(status) => return show(&status, json),
             Err(error) => Err(error),
         },
-        Command::Deploy(_) => migrator.deploy().await.map(|applied| deployed(&applied)),
-        Command::Resolve(resolve) => self::resolve(&migrator, resolve.how).await,
-        Command::Rollback(args) => rollback(&migrator, &args).await,
+        Command::Deploy(_) => match migrator.deploy().await {
+            Ok(applied) => Ok(deployed(config, &applied).await),
+            Err(error) => Err(error),
+        },
+        Command::Resolve(resolve) => self::resolve(&migrator, config, resolve.how).await,
+        Command::Rollback(args) => rollback(&migrator, config, &args).await,
     };
     match done {
         Ok(done) => {
@@ -156,7 +160,11 @@ fn listing(status: &Status) -> String {
     lines.join("\n") + "\n"
 }
 
-fn deployed(applied: &[&str]) -> Done {
+/// Each script is a transaction of its own. The record follows them, because they make its table.
+async fn deployed(config: &Config, applied: &[&str]) -> Done {
+    if !applied.is_empty() {
+        leave_record(config, "migrate.deploy", "schema", json!({ "applied": applied })).await;
+    }
     let mut text: String = applied.iter().map(|name| format!("applied  {name}\n")).collect();
     if applied.is_empty() {
         text = "nothing is pending\n".to_owned();
@@ -164,7 +172,7 @@ fn deployed(applied: &[&str]) -> Done {
     Done { text, json: json!({ "applied": applied }) }
 }
 
-async fn resolve(migrator: &Migrator, how: How) -> Result<Done, MigrateError> {
+async fn resolve(migrator: &Migrator, config: &Config, how: How) -> Result<Done, MigrateError> {
     let (name, as_what) = match (how.applied, how.rolled_back) {
         (Some(name), _) => {
             migrator.resolve_applied(&name).await?;
@@ -177,14 +185,20 @@ async fn resolve(migrator: &Migrator, how: How) -> Result<Done, MigrateError> {
             (name, "rolled back")
         }
     };
+    leave_record(config, "migrate.resolve", &name, json!({ "marked_as": as_what })).await;
     let text = format!("{name} is marked as {as_what}\n");
     Ok(Done { text, json: json!({ "migration": name, "marked_as": as_what }) })
 }
 
-async fn rollback(migrator: &Migrator, args: &RollbackArgs) -> Result<Done, MigrateError> {
+async fn rollback(migrator: &Migrator, config: &Config, args: &RollbackArgs) -> Result<Done, MigrateError> {
     let (name, method) = (args.name.as_str(), args.method);
     if let Some(database) = &args.confirm {
         let done = migrator.rollback(name, method, database).await?;
+        let new = json!({
+            "method": method.word(), "database": database, "new_migration": done.new_migration,
+            "runs_with_outputs": done.runs_with_outputs,
+        });
+        leave_record(config, "migrate.rollback", name, new).await;
         let new = done.new_migration.as_ref().map(|new| format!("recorded as {new}\n")).unwrap_or_default();
         tell_next(&done.next());
         let text = format!("done: {}\n{new}", summary(&done));

@@ -16,6 +16,7 @@ pub mod forget;
 pub mod gate;
 pub mod healthcheck;
 pub mod keys;
+mod leave_record;
 pub mod migrate;
 pub mod openapi;
 mod output;

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::{
     exit::EXIT_COULD_NOT_CHECK,
+    leave_record::leave_record,
     output::{fail, put, put_json, say},
     run_id::parse_run,
 };
@@ -97,12 +98,12 @@ pub async fn run(args: Args, config: Config) -> ExitCode {
         return ExitCode::from(EXIT_COULD_NOT_CHECK);
     }
     if let Some(Command::Resolve { run, keep }) = &args.resolve {
-        return resolve(&reconciler, run, *keep).await;
+        return resolve(&reconciler, &config, run, *keep).await;
     }
     if args.verify {
         return verify(&args, &reconciler).await;
     }
-    let reconciled = reconcile(&args, &reconciler).await;
+    let reconciled = reconcile(&args, &reconciler, &config).await;
     if FileStorage::of_config(&config) == FileStorage::Ephemeral {
         tell_loss(&args, &reconciler).await;
     }
@@ -126,12 +127,22 @@ async fn tell_loss(args: &Args, reconciler: &Reconciler) {
     }
 }
 
-async fn resolve(reconciler: &Reconciler, run: &RunId, keep: Keep) -> ExitCode {
-    let keep = match keep {
-        Keep::Database => resolve::Keep::Database,
-        Keep::Files => resolve::Keep::Files,
+async fn resolve(reconciler: &Reconciler, config: &Config, run: &RunId, keep: Keep) -> ExitCode {
+    let (keep, word) = match keep {
+        Keep::Database => (resolve::Keep::Database, "database"),
+        Keep::Files => (resolve::Keep::Files, "files"),
     };
-    match reconciler.resolve(run, keep).await {
+    let resolved = reconciler.resolve(run, keep).await;
+    let told = match &resolved {
+        Ok(ReconcileOutcome::Skipped | ReconcileOutcome::NoFiles | ReconcileOutcome::Unknown) => None,
+        Ok(outcome) => Some(json!({ "keep": word, "result": outcome })),
+        // One side may have been written.
+        Err(error) => Some(json!({ "keep": word, "error": error.to_string() })),
+    };
+    if let Some(new) = told {
+        leave_record(config, "run.resolve", run.as_str(), new).await;
+    }
+    match resolved {
         Ok(outcome) => {
             put(&format!("{run}: {}\n", outcome_words(run, &outcome)));
             if matches!(outcome, ReconcileOutcome::Proved { .. }) {
@@ -190,7 +201,7 @@ async fn named(args: &Args, reconciler: &Reconciler) -> Result<Vec<RunId>, Stora
     }
 }
 
-async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
+async fn reconcile(args: &Args, reconciler: &Reconciler, config: &Config) -> ExitCode {
     let runs = match named(args, reconciler).await {
         Ok(runs) => runs,
         Err(error) => {
@@ -200,10 +211,18 @@ async fn reconcile(args: &Args, reconciler: &Reconciler) -> ExitCode {
     };
     let compares_all = args.run.is_none() && !args.restore_rows;
     if args.dry_run {
-        plan(args, reconciler, &runs, compares_all).await
-    } else {
-        settle_all(args, reconciler, runs, compares_all).await
+        return plan(args, reconciler, &runs, compares_all).await;
     }
+    let (code, summary) = settle_all(args, reconciler, runs, compares_all).await;
+    if args.restore_rows && summary.runs > 0 {
+        // Counts only: a restored backup may lack a hundred thousand rows.
+        let new = json!({
+            "runs": summary.runs, "proved": summary.proved, "unknown": summary.unknown,
+            "conflicts": summary.conflicts.len(), "failed": summary.failed.len(),
+        });
+        leave_record(config, "runs.restore_rows", "missing", new).await;
+    }
+    code
 }
 
 /// Shows what would be written.
@@ -261,7 +280,12 @@ fn put_plan(args: &Args, run: &RunId, planned: &str) {
     }
 }
 
-async fn settle_all(args: &Args, reconciler: &Reconciler, runs: Vec<RunId>, compares_all: bool) -> ExitCode {
+async fn settle_all(
+    args: &Args,
+    reconciler: &Reconciler,
+    runs: Vec<RunId>,
+    compares_all: bool,
+) -> (ExitCode, ReconcileSummary) {
     let mut summary = ReconcileSummary::default();
     let mut seen = HashSet::new();
     for run in runs {
@@ -288,7 +312,7 @@ async fn settle_all(args: &Args, reconciler: &Reconciler, runs: Vec<RunId>, comp
                 }
             }
             Ok(None) => goes_on = false,
-            Err(error) => return incomplete(&error),
+            Err(error) => return (incomplete(&error), summary),
         }
     }
     summary.missing_rows = survey.missing_rows();
@@ -307,7 +331,8 @@ async fn settle_all(args: &Args, reconciler: &Reconciler, runs: Vec<RunId>, comp
         ));
         tell_missing_rows(summary.missing_rows);
     }
-    if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let code = if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    (code, summary)
 }
 
 fn tell_outcome(args: &Args, summary: &mut ReconcileSummary, run: RunId, outcome: &ReconcileOutcome) {

@@ -12,9 +12,7 @@ use serde::{
     de::{IntoDeserializer, value::Error as WordError},
 };
 use serde_json::json;
-use storage::{
-    Listing, PageStart, RunSummary, StorageError, control_plane::AuditRecord, prelude::*, router::Router,
-};
+use storage::{Listing, PageStart, RunSummary, StorageError, prelude::*, router::Router};
 
 use super::{
     exit::{EXIT_COULD_NOT_CHECK, EXIT_WARNINGS},
@@ -140,17 +138,11 @@ async fn retry(
     if !args.yes {
         return ("would_be_retried", None);
     }
-    match router.retry(&run.id, run.generation).await {
+    let record = audit.describe(&Actor::command(), "run.retry", run.id.as_str());
+    match router.retry(&run.id, run.generation, Some(&record)).await {
         Ok(Some(generation)) => {
             count.retried += 1;
             tracing::info!(event = "run_retried", run_id = %run.id, generation, audit = "run_retried", "[{}] is retried", run.id);
-            let record = AuditRecord {
-                old: Some(json!({ "status": run.status })),
-                new: Some(json!({ "status": RunStatus::Processing, "generation": generation })),
-                ..audit.describe(&Actor::command(), "run.retry", run.id.as_str())
-            };
-            // The run is retried. If no store takes the record, the log has it.
-            let _ = audit.record(record).await;
             ("retried", None)
         }
         Ok(None) => {

@@ -103,7 +103,8 @@ async fn record(mission: &Mission, deps: &CheckDeps) -> bool {
         );
         return false;
     };
-    match confirm::record_smoke(database.as_ref(), mission.passed, json!(mission), deps.clock.now()).await {
+    let (now, deployment) = (deps.clock.now(), deps.config.process.deployment.as_deref());
+    match confirm::record_smoke(database.as_ref(), mission.passed, json!(mission), now, deployment).await {
         Ok(_) => {
             say("recorded as evidence for `innovation gate`");
             true

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{
     exit::EXIT_COULD_NOT_CHECK,
+    leave_record::leave_record,
     output::{fail, put, put_json, say},
     run_id::parse_run,
 };
@@ -67,7 +68,7 @@ pub async fn run(args: Args, config: &Config) -> ExitCode {
         Command::Status { run: None, json } => all(&admin, json).await,
         Command::Status { run: Some(run), json } => one(&admin, &run, json).await,
         Command::SendNow { json } => send_now(&admin, config, json).await,
-        Command::Replay { run, json } => replay(&admin, &run, json).await,
+        Command::Replay { run, json } => replay(&admin, config, &run, json).await,
     }
 }
 
@@ -133,10 +134,19 @@ async fn send_now(admin: &WebhookAdmin, config: &Config, json: bool) -> ExitCode
         Ok(None) => return could_not(&"FRONTEND_WEBHOOK_URL is not set"),
         Err(error) => return fail(&error),
     };
+    // A command that cannot look changes nothing, and leaves no record.
+    if let Err(error) = admin.counts().await {
+        return could_not(&error);
+    }
     let sent = match admin.send_now(&dispatcher).await {
         Ok(sent) => sent,
-        Err(error) => return could_not(&error),
+        Err(error) => {
+            // Some may be due now, or sent.
+            leave_record(config, "webhook.send_now", "pending", json!({ "error": error.to_string() })).await;
+            return could_not(&error);
+        }
     };
+    leave_record(config, "webhook.send_now", "pending", json!(sent)).await;
     if json {
         put_json(&json!(sent));
     } else {
@@ -148,9 +158,10 @@ async fn send_now(admin: &WebhookAdmin, config: &Config, json: bool) -> ExitCode
     if sent.pending == 0 && sent.gave_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-async fn replay(admin: &WebhookAdmin, run: &RunId, json: bool) -> ExitCode {
+async fn replay(admin: &WebhookAdmin, config: &Config, run: &RunId, json: bool) -> ExitCode {
     match admin.replay(run).await {
         Ok(Some(events)) => {
+            leave_record(config, "webhook.replay", run.as_str(), json!({ "events": events })).await;
             if json {
                 put_json(&json!({ "run_id": run, "events": events }));
             } else {

@@ -47,9 +47,6 @@ pub(super) const PROBLEMS: [Code; 5] = [
 /// `Retry-After` while keys cannot be checked. They are asked for every two seconds.
 const RETRY_KEYS: Duration = Duration::from_secs(5);
 
-/// The longest pause before a wrong key is answered. It blurs how long a comparison took, and slows one connection down.
-const DELAY_MS_MAX: u64 = 100;
-
 /// Knows the keys, and counts the wrong ones. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Doorkeeper {
@@ -113,8 +110,7 @@ impl Doorkeeper {
     /// Counts a wrong key.
     async fn refuse(&self, address: IpAddr, reason: Unrecognised) -> Problem {
         let refusal = self.failed.failed(address);
-        let random = uuid::Uuid::new_v4().as_u64_pair().0;
-        tokio::time::sleep(Duration::from_millis(random % (DELAY_MS_MAX + 1))).await;
+        self.failed.pause().await;
         let (detail, after) = match (refusal, reason) {
             (Refusal::Wrong, Unrecognised::Wrong) => {
                 return Problem::new(codes::INVALID_API_KEY, "this key is not accepted");

@@ -5,14 +5,10 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
-use serde_json::{Value, json};
-
 use super::{query::QueryError, service::Runs};
 use crate::{access::Scope, audit::Actor};
 use foundation::failpoints;
-use storage::{
-    RunRecord, StorageError, StorageErrorKind, TombstoneOutcome, control_plane::AuditRecord, prelude::*,
-};
+use storage::{RunRecord, StorageError, StorageErrorKind, TombstoneOutcome, prelude::*};
 
 /// The actor of a change, and the runs that they may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,9 +60,10 @@ impl Runs {
         // faster.
         let seen = self.find(run_id, &by.scope).await?;
         check_retryable(&seen)?;
+        let record = self.audit.describe(&by.actor, "run.retry", run_id.as_str());
         let lock = self.run_lock(run_id);
         let _guard = lock.lock().await;
-        let retried = self.router.retry(run_id, seen.generation).await;
+        let retried = self.router.retry(run_id, seen.generation, Some(&record)).await;
         let refused = self.router.file_refusal().filter(|_| !self.router.is_database_open());
         if let (Err(error), Some(refusal)) = (&retried, refused)
             && error.is_outage()
@@ -78,8 +75,6 @@ impl Runs {
                 self.router.changes().publish(run_id);
                 failpoints::hit("retried");
                 tracing::info!(event = "run_retried", run_id = %run_id, generation, audit = "run_retried", "[{run_id}] is retried");
-                let new = json!({ "status": RunStatus::Processing, "generation": generation });
-                self.leave_record(by, "run.retry", run_id, seen.status, new).await;
                 self.worker.wake();
                 generation
             }
@@ -114,13 +109,12 @@ impl Runs {
         if seen.status == RunStatus::Processing {
             let stage = Stage::ALL.into_iter().find(|stage| !seen.stages.contains_key(stage));
             let failure = RunFailure::cancelled(stage);
-            if self.router.cancel(run_id, &failure, self.clock.now()).await? {
+            let record = self.audit.describe(&by.actor, "run.cancel", run_id.as_str());
+            if self.router.cancel(run_id, &failure, self.clock.now(), Some(&record)).await? {
                 self.router.changes().publish(run_id);
                 failpoints::hit("cancelled");
                 self.worker.stop(run_id);
                 tracing::info!(event = "run_cancelled", run_id = %run_id, audit = "run_cancelled", "[{run_id}] is cancelled");
-                let new = json!({ "status": RunStatus::Cancelled });
-                self.leave_record(by, "run.cancel", run_id, seen.status, new).await;
                 return Ok(());
             }
         }
@@ -148,13 +142,13 @@ impl Runs {
                 return Err(ControlError::Running(run_id.clone()));
             }
             Ok(seen) => {
-                let created = self.router.create_tombstone(run_id, &seen.principal).await?;
+                let record = self.audit.describe(&by.actor, "run.delete", run_id.as_str());
+                let created = self.router.create_tombstone(run_id, &seen.principal, Some(&record)).await?;
                 if created == TombstoneOutcome::Running {
                     return Err(ControlError::Running(run_id.clone()));
                 }
                 failpoints::hit("buried");
                 // The tombstone decides. The rest is removed in any case.
-                self.leave_record(by, "run.delete", run_id, seen.status, json!({ "deleted": true })).await;
             }
             Err(QueryError::Deleted(_)) => {}
             Err(error) => return Err(error.into()),
@@ -164,16 +158,6 @@ impl Runs {
         failpoints::hit("removed");
         tracing::info!(event = "run_deleted", run_id = %run_id, audit = "run_deleted", "[{run_id}] is deleted: rows, files and spool");
         Ok(())
-    }
-
-    /// Leaves the record of a change in the audit. The change stands, also if no store takes the record: then the log has it.
-    async fn leave_record(&self, by: &By, action: &str, run_id: &RunId, old: RunStatus, new: Value) {
-        let record = AuditRecord {
-            old: Some(json!({ "status": old })),
-            new: Some(new),
-            ..self.audit.describe(&by.actor, action, run_id.as_str())
-        };
-        let _ = self.audit.record(record).await;
     }
 }
 

@@ -17,7 +17,7 @@ use pipeline::{
 };
 
 use self::fixtures::FINISHED_AT;
-pub use self::fixtures::{Place, accepted, at, claim, failure, lease, new_run, record, records};
+pub use self::fixtures::{Place, accepted, at, by_person, claim, failure, lease, new_run, record, records};
 use crate::{
     error::{StorageError, StorageErrorKind},
     ports::{

@@ -17,7 +17,7 @@ use pipeline::{
 use tokio::time::Instant;
 
 use crate::{
-    control_plane::Principal,
+    control_plane::{AuditRecord, Principal},
     error::{StorageError, StorageErrorKind},
     ports::{
         lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle, WaitingRuns},
@@ -36,6 +36,7 @@ const ADOPTED_LEASE: std::time::Duration = std::time::Duration::from_secs(15);
 pub struct MemoryStore {
     runs: Mutex<HashMap<RunId, Entry>>,
     buried: Mutex<HashMap<RunId, Principal>>,
+    audit: Mutex<Vec<AuditRecord>>,
     outage: Mutex<Option<StorageError>>,
 }
 

@@ -68,6 +68,7 @@ mod tests {
     use super::*;
     use crate::{
         contract::{at, record},
+        control_plane::Principal,
         run::{StoredIn, StoredStage},
         waiting::{Postponement, WaitReason},
     };
@@ -93,6 +94,21 @@ mod tests {
 
     fn waiting(row: &RunRecord, file: &RunRecord) -> bool {
         merge(Some(row.clone()), Some(file.clone())).unwrap().waiting.is_some()
+    }
+
+    fn of_principal(name: &str, stages: &[Stage]) -> RunRecord {
+        RunRecord { principal: Principal::parse(name).unwrap(), ..idle(1, stages) }
+    }
+
+    #[test]
+    fn the_rows_principal_wins() {
+        let row = of_principal("team-a", &[Stage::InputProcessing]);
+        for (file, stages) in [("team-b", 1), ("environment", 2)] {
+            let file = RunRecord { generation: 2, ..of_principal(file, &[Stage::SignalAmplification]) };
+            let merged = merge(Some(row.clone()), Some(file)).unwrap();
+            assert_eq!(merged.principal, row.principal);
+            assert_eq!(merged.stages.len(), stages, "another principal's stages are not shown");
+        }
     }
 
     #[test]

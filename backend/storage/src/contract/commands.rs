@@ -8,8 +8,11 @@ use pipeline::{
     run::{RunId, RunStatus, Stage},
 };
 
+use serde_json::{Value, json};
+
 use super::fixtures::{
-    ACCEPTED_AT, FINISHED_AT, Place, accepted, at, claim, failure, lease, new_run, record, records,
+    ACCEPTED_AT, FINISHED_AT, Place, accepted, at, audited, by_person, claim, failure, lease, new_run,
+    record, records,
 };
 use crate::{
     control_plane::Principal,
@@ -43,13 +46,15 @@ async fn of_fifty_retries_at_once_one_is_the_next_generation(place: &dyn Place) 
     let old = failed(&*store, "retry").await;
     let all = (0..50).map(|_| {
         let (store, run) = (store.clone(), old.run.clone());
-        tokio::spawn(async move { store.retry(&run, 1).await.unwrap() })
+        tokio::spawn(async move { store.retry(&run, 1, Some(&by_person(&run, "run.retry"))).await.unwrap() })
     });
     let mut generations = Vec::new();
     for one in all.collect::<Vec<_>>() {
         generations.extend(one.await.unwrap());
     }
     assert_eq!(generations, [2], "retried once");
+    let changes = [json!(["run.retry", "FAILED", { "status": "PROCESSING", "generation": 2 }])];
+    assert_eq!(audited(place, &old.run).await, changes, "once");
     let snapshot = store.load(&old.run).await.unwrap().unwrap();
     assert_eq!((snapshot.status, snapshot.generation), (RunStatus::Processing, 2));
     assert_eq!((snapshot.failure, snapshot.finished_at, snapshot.stages.len()), (None, None, 1));
@@ -69,7 +74,12 @@ async fn of_fifty_retries_at_once_one_is_the_next_generation(place: &dyn Place) 
     store.finish(fence, end, at(FINISHED_AT)).await.unwrap();
     let snapshot = store.load(&old.run).await.unwrap().unwrap();
     assert_eq!((snapshot.status, snapshot.failure), (RunStatus::Completed, None));
-    assert_eq!(store.retry(&old.run, 2).await.unwrap(), None, "it is complete");
+    assert_eq!(
+        store.retry(&old.run, 2, Some(&by_person(&old.run, "run.retry"))).await.unwrap(),
+        None,
+        "it is complete"
+    );
+    assert_eq!(audited(place, &old.run).await, changes, "nothing has changed");
 }
 
 async fn a_cancelled_run_takes_no_more_writes(place: &dyn Place) {
@@ -77,8 +87,13 @@ async fn a_cancelled_run_takes_no_more_writes(place: &dyn Place) {
     let fence = accepted(&*store, &new_run("stop", "https://a/control"), "one").await;
     assert_eq!(store.lost_leases(std::slice::from_ref(&fence)).await.unwrap(), []);
     let why = RunFailure::cancelled(Some(Stage::InputProcessing));
-    assert!(store.cancel(&fence.run, &why, at(FINISHED_AT)).await.unwrap());
-    assert!(!store.cancel(&fence.run, &why, at(FINISHED_AT)).await.unwrap(), "it is cancelled already");
+    let by = by_person(&fence.run, "run.cancel");
+    assert!(store.cancel(&fence.run, &why, at(FINISHED_AT), Some(&by)).await.unwrap());
+    let by = by_person(&fence.run, "run.cancel");
+    let again = store.cancel(&fence.run, &why, at(FINISHED_AT), Some(&by)).await.unwrap();
+    assert!(!again, "it is cancelled already");
+    let changes = [json!(["run.cancel", "PROCESSING", { "status": "CANCELLED" }])];
+    assert_eq!(audited(place, &fence.run).await, changes);
     let late = store.store_stage(&fence, &record(Stage::InputProcessing, "late")).await.unwrap_err();
     assert_eq!(late.kind, StorageErrorKind::Fenced);
     let snapshot = store.load(&fence.run).await.unwrap().unwrap();
@@ -87,31 +102,34 @@ async fn a_cancelled_run_takes_no_more_writes(place: &dyn Place) {
     assert_eq!((told.code, told.stage), (FailureCode::Cancelled, Some(Stage::InputProcessing)));
     assert!(snapshot.epoch > fence.epoch && !snapshot.is_leased && snapshot.stages.is_empty());
     assert_eq!(claim(&*store, &lease("two"), 9).await, []);
-    assert_eq!(store.retry(&fence.run, 1).await.unwrap(), Some(2));
+    assert_eq!(store.retry(&fence.run, 1, None).await.unwrap(), Some(2));
     let claimed = claim(&*store, &lease("two"), 9).await;
     assert_eq!(claimed.len(), 1);
-    assert!(store.cancel(&fence.run, &why, at(FINISHED_AT)).await.unwrap(), "the retried one too");
+    let cancelled = store.cancel(&fence.run, &why, at(FINISHED_AT), None).await.unwrap();
+    assert!(cancelled, "the retried one too");
+    assert_eq!(audited(place, &fence.run).await, changes, "the service leaves no record");
 }
 
 async fn a_deleted_run_never_comes_back(place: &dyn Place) {
     let store = place.open().await;
     let new = new_run("gone", "https://a/control");
     let running = accepted(&*store, &new, "one").await;
-    assert_eq!(
-        store.create_tombstone(&new.id, &new.request.principal).await.unwrap(),
-        TombstoneOutcome::Running
-    );
+    let (principal, by) = (&new.request.principal, by_person(&new.id, "run.delete"));
+    let refused = store.create_tombstone(&new.id, principal, Some(&by)).await.unwrap();
+    assert_eq!(refused, TombstoneOutcome::Running);
+    assert_eq!(audited(place, &new.id).await, Vec::<Value>::new());
     assert!(!store.is_deleted(&new.id).await.unwrap());
     store.store_stage(&running, &record(Stage::InputProcessing, "one")).await.unwrap();
     store.finish(&running, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
     for _ in 0..2 {
-        assert_eq!(
-            store.create_tombstone(&new.id, &new.request.principal).await.unwrap(),
-            TombstoneOutcome::Done { had_run: true }
-        );
+        let by = by_person(&new.id, "run.delete");
+        let created = store.create_tombstone(&new.id, principal, Some(&by)).await.unwrap();
+        assert_eq!(created, TombstoneOutcome::Done { had_run: true });
+        let changes = [json!(["run.delete", "FAILED", { "deleted": true }])];
+        assert_eq!(audited(place, &new.id).await, changes, "once");
         assert_eq!(store.load(&new.id).await.unwrap(), None);
         assert_eq!(store.accept(&new, None).await.unwrap(), Acceptance::Deleted);
-        assert_eq!(store.retry(&new.id, 1).await.unwrap_or(None), None);
+        assert_eq!(store.retry(&new.id, 1, None).await.unwrap_or(None), None);
         assert!(store.pending_purges().await.unwrap().contains(&new.id));
     }
     // A new process finishes a removal that a dead one began.
@@ -147,7 +165,7 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
             store.finish(&fence, End::Failed(&failure()), at("2026-11-21T13:00:00Z")).await.unwrap();
         } else {
             let why = RunFailure::cancelled(None);
-            store.cancel(&fence.run, &why, at("2026-11-21T13:00:00Z")).await.unwrap();
+            store.cancel(&fence.run, &why, at("2026-11-21T13:00:00Z"), None).await.unwrap();
         }
     }
     let all =
@@ -177,7 +195,7 @@ async fn runs_are_listed_newest_first(place: &dyn Place) {
     let cancelled = Listing { status: Some(RunStatus::Cancelled), ..all(PageStart::Offset(0), 9) };
     assert_eq!(ids(&store.list(&cancelled).await.unwrap()), ["5", "3", "1"]);
     let run = RunId::parse("list-6").unwrap();
-    store.create_tombstone(&run, &Principal::environment()).await.unwrap();
+    store.create_tombstone(&run, &Principal::environment(), None).await.unwrap();
     assert_eq!(
         store.list(&all(PageStart::Offset(0), 9)).await.unwrap().total,
         6,

@@ -14,8 +14,11 @@ use pipeline::{
     run::{RunId, Stage},
     testing::{context, example_record, provenance},
 };
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::{
+    control_plane::AuditRecord,
     ports::{
         lifecycle::{Acceptance, Claim, Fence, Lease, WaitingRuns},
         store::Store,
@@ -28,11 +31,42 @@ use crate::{
 pub trait Place: Send + Sync {
     /// The store as another process sees it. Dropping it simulates that process's death.
     async fn open(&self) -> Arc<dyn Store>;
+
+    /// The audit records of changes that the place keeps, the newest first.
+    async fn audit(&self) -> Vec<AuditRecord>;
 }
 
 /// The times of acceptance of this suite's runs, in the order of their names.
 pub(super) const ACCEPTED_AT: &str = "2026-11-21T11:00:00.123Z";
 pub(super) const FINISHED_AT: &str = "2026-11-21T11:00:42.500Z";
+
+/// The record of a change by a person.
+#[must_use]
+pub fn by_person(run: &RunId, action: &str) -> AuditRecord {
+    AuditRecord {
+        id: Uuid::now_v7().to_string(),
+        at: at(FINISHED_AT),
+        actor: "person".into(),
+        role: "operator".into(),
+        address: None,
+        action: action.into(),
+        target: run.to_string(),
+        old: None,
+        new: None,
+        reason: None,
+        request_id: None,
+        deployment: None,
+        imported_at: None,
+    }
+}
+
+/// The recorded changes of a run, the newest first: the action, the old status, and the new values.
+pub(super) async fn audited(place: &dyn Place, run: &RunId) -> Vec<Value> {
+    let records = place.audit().await.into_iter().filter(|record| record.target == run.as_str());
+    records
+        .map(|record| json!([record.action, record.old.map(|old| old["status"].clone()), record.new]))
+        .collect()
+}
 
 /// Parses a time.
 #[must_use]

@@ -76,7 +76,7 @@ async fn a_tombstone_keeps_its_principal(place: &dyn Place) {
     let fence = accepted(&*store, &new, "one").await;
     assert_eq!(store.deleted_owner(&new.id).await.unwrap(), None);
     store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
-    let done = store.create_tombstone(&new.id, &environment).await.unwrap();
+    let done = store.create_tombstone(&new.id, &environment, None).await.unwrap();
     assert_eq!(done, TombstoneOutcome::Done { had_run: true });
     for _ in 0..2 {
         assert_eq!(store.deleted_owner(&new.id).await.unwrap().as_ref(), Some(&owner));
@@ -86,7 +86,7 @@ async fn a_tombstone_keeps_its_principal(place: &dyn Place) {
     }
     // The store never had this one.
     let absent = run_of(&owner, "absent");
-    store.create_tombstone(&absent.id, &owner).await.unwrap();
+    store.create_tombstone(&absent.id, &owner, None).await.unwrap();
     assert_eq!(store.deleted_owner(&absent.id).await.unwrap(), Some(owner));
     store.remove(&absent.id).await.unwrap();
 }

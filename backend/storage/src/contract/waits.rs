@@ -94,7 +94,7 @@ async fn a_retry_ends_a_wait(place: &dyn Place) {
     store.put_back(&fence, &postponement(WaitReason::LlmError, Duration::ZERO)).await.unwrap();
     let fence = claim_soon(&*store, "two", WaitingRuns::Due).await;
     store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();
-    assert!(store.retry(&fence.run, fence.generation).await.unwrap().is_some());
+    assert!(store.retry(&fence.run, fence.generation, None).await.unwrap().is_some());
     assert_eq!(waiting(&*store, &fence).await, None);
     let fence = claim_soon(&*store, "three", WaitingRuns::None).await;
     store.finish(&fence, End::Failed(&failure()), at(FINISHED_AT)).await.unwrap();

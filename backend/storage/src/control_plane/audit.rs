@@ -4,9 +4,9 @@
 //! below `.audit/`, and is imported later. Nothing but retention deletes it.
 
 use async_trait::async_trait;
-use pipeline::clock::Timestamp;
+use pipeline::{clock::Timestamp, run::RunStatus};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::StorageError;
 
@@ -33,6 +33,27 @@ pub struct AuditRecord {
     /// When it came from a file into the database.
     #[serde(default)]
     pub imported_at: Option<Timestamp>,
+}
+
+impl AuditRecord {
+    /// The record of a run's retry.
+    pub(crate) fn of_retry(&self, old: RunStatus, generation: i32) -> Self {
+        self.of_change(Some(old), json!({ "status": RunStatus::Processing, "generation": generation }))
+    }
+
+    /// The record of a run's cancellation.
+    pub(crate) fn of_cancel(&self, old: RunStatus) -> Self {
+        self.of_change(Some(old), json!({ "status": RunStatus::Cancelled }))
+    }
+
+    /// The record of a run's deletion. The status is None where the store does not have the run.
+    pub(crate) fn of_delete(&self, old: Option<RunStatus>) -> Self {
+        self.of_change(old, json!({ "deleted": true }))
+    }
+
+    fn of_change(&self, old: Option<RunStatus>, new: Value) -> Self {
+        Self { old: old.map(|status| json!({ "status": status })), new: Some(new), ..self.clone() }
+    }
 }
 
 /// The audit in the database.

@@ -8,6 +8,7 @@ use crate::{
     files::{
         layout::{AUDIT_FOLDER, audit_file},
         limits::ATTEMPT_TIMEOUT,
+        manifest::Manifest,
         run_files::RunFiles,
         store::FileStore,
     },
@@ -63,7 +64,48 @@ impl FileStore {
     }
 }
 
+impl FileStore {
+    /// Returns when a record was added by this process since the last call.
+    pub async fn audit_added(&self) {
+        self.files.audit_added.notified().await;
+    }
+}
+
 impl RunFiles {
+    /// Stores the record of a change durably, and then makes the change. If the change fails, and `is_made` finds that nothing
+    /// has changed, it removes the record again. A process that dies in between leaves a record of a change that did not
+    /// happen, and never a change without its record.
+    pub(super) fn audited<T>(
+        &self,
+        record: Option<AuditRecord>,
+        change: impl FnOnce() -> Result<T, StorageError>,
+        is_made: impl FnOnce() -> Result<bool, StorageError>,
+    ) -> Result<T, StorageError> {
+        let Some(record) = record else { return change() };
+        self.add_audit(&record)?;
+        let changed = change();
+        // A write without an answer may still happen.
+        let is_over = |error: &StorageError| error.kind != StorageErrorKind::Indeterminate;
+        if changed.as_ref().is_err_and(is_over) && matches!(is_made(), Ok(false)) {
+            self.remove_audit(&[audit_file(&record.id)])?;
+        }
+        changed
+    }
+
+    /// As [`RunFiles::audited`], for a change of a manifest, which names the record.
+    pub(super) fn audited_change<T>(
+        &self,
+        manifest: &mut Manifest,
+        record: Option<AuditRecord>,
+        change: impl FnOnce(&mut Manifest) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let Some(record) = record else { return change(manifest) };
+        let (run, id) = (manifest.run_id.clone(), Some(record.id.clone()));
+        manifest.audit_id.clone_from(&id);
+        let is_made = || Ok(self.manifests.read(&run)?.is_some_and(|now| now.audit_id == id));
+        self.audited(Some(record), || change(manifest), is_made)
+    }
+
     fn add_audit(&self, record: &AuditRecord) -> Result<(), StorageError> {
         if !is_plain(&record.id) {
             let what = format!("{:?} is no id of an audit record", record.id);
@@ -75,7 +117,9 @@ impl RunFiles {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             created => created.map_err(|error| self.io.fault(&name, &error))?,
         }
-        self.io.flush(&name).map_err(|error| self.io.fault(&name, &error))
+        self.io.flush(&name).map_err(|error| self.io.fault(&name, &error))?;
+        self.audit_added.notify_one();
+        Ok(())
     }
 
     fn audit(&self, limit: usize, is_newest: bool) -> Result<AuditFiles, StorageError> {

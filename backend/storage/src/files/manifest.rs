@@ -71,6 +71,9 @@ pub struct Manifest {
     /// The last proof that the database holds the same content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<Proof>,
+    /// The audit record of the last retry or cancellation by a person that was decided here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_id: Option<String>,
     /// The webhooks to send from here, in order. See `deliveries` for their layout.
     #[serde(flatten, with = "deliveries")]
     pub webhooks: Vec<Delivery>,

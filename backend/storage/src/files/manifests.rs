@@ -58,6 +58,7 @@ impl Manifests {
             database: None,
             row_is_ahead: false,
             proof: None,
+            audit_id: None,
             webhooks: Vec::new(),
             etag: None,
             // The run's own folder is new, so the root needs a flush.

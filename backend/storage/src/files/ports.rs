@@ -9,7 +9,7 @@ use pipeline::{
 };
 
 use crate::{
-    control_plane::Principal,
+    control_plane::{AuditRecord, Principal},
     error::StorageError,
     files::{
         db_sync::DbSync, limits::ATTEMPT_TIMEOUT, run_files::RunFiles, runs::list::LIST_TIMEOUT,
@@ -136,12 +136,23 @@ impl RunQueries for FileStore {
 
 #[async_trait]
 impl Control for FileStore {
-    async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
-        self.retry_with_sync_state(run, seen, DbSync::NotTracked).await
+    async fn retry(
+        &self,
+        run: &RunId,
+        seen: i32,
+        audit: Option<&AuditRecord>,
+    ) -> Result<Option<i32>, StorageError> {
+        self.retry_with_sync_state(run, seen, DbSync::NotTracked, audit).await
     }
 
-    async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
-        self.cancel_with_sync_state(run, failure, at, DbSync::NotTracked).await
+    async fn cancel(
+        &self,
+        run: &RunId,
+        failure: &RunFailure,
+        at: Timestamp,
+        audit: Option<&AuditRecord>,
+    ) -> Result<bool, StorageError> {
+        self.cancel_with_sync_state(run, failure, at, DbSync::NotTracked, audit).await
     }
 }
 
@@ -151,8 +162,9 @@ impl Tombstones for FileStore {
         &self,
         run: &RunId,
         owner: &Principal,
+        audit: Option<&AuditRecord>,
     ) -> Result<TombstoneOutcome, StorageError> {
-        self.create_tombstone_for(run, false, owner).await
+        self.create_tombstone_for(run, false, owner, audit).await
     }
 
     async fn deleted_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError> {

@@ -14,6 +14,7 @@ use pipeline::{
     record::sha256_hex,
     run::{RunId, Stage},
 };
+use tokio::sync::Notify;
 
 use crate::{
     error::StorageError,
@@ -43,6 +44,8 @@ pub(super) struct RunFiles {
     pub(super) owners: Owners,
     pub(super) spool: Spool,
     pub(super) webhook_queue: WebhookQueue,
+    /// Wakes the import of audit records.
+    pub(super) audit_added: Notify,
     /// How long documents of ended runs are kept. None keeps none.
     pub(super) document_retention: Option<Duration>,
     /// Caches the state of open runs, so that each search for work need not read a queue of thousands.
@@ -80,6 +83,7 @@ impl RunFiles {
             io,
             spool,
             webhook_queue,
+            audit_added: Notify::new(),
             document_retention: None,
             observed_runs: Mutex::default(),
         }

@@ -10,7 +10,7 @@ use pipeline::{clock::Timestamp, record::millis, run::RunId};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    control_plane::Principal,
+    control_plane::{AuditRecord, Principal},
     error::{StorageError, StorageErrorKind},
     files::{
         layout::{DELETING_FOLDER, MANIFEST_FILE, OPEN_FOLDER, TOMBSTONE_FILE, UNSYNCED_FOLDER, in_run},
@@ -61,6 +61,7 @@ impl RunFiles {
         run: &RunId,
         has_ended: bool,
         owner: &Principal,
+        audit: Option<&AuditRecord>,
     ) -> Result<TombstoneOutcome, StorageError> {
         let _lock = self.io.lock_new(run)?;
         let manifest = self.manifests.read(run)?;
@@ -76,13 +77,17 @@ impl RunFiles {
         }
         let generation = manifest.as_ref().map_or(1, |manifest| manifest.generation);
         let principal = manifest.as_ref().map_or(owner, |manifest| &manifest.request.principal).clone();
+        let record = audit.map(|audit| audit.of_delete(manifest.as_ref().map(|manifest| manifest.status)));
         let accepted_at = manifest.map(|manifest| manifest.accepted_at);
         let deleted_at = self.io.clock.now();
         let tombstone = Tombstone { run_id: run.clone(), generation, accepted_at, deleted_at, principal };
         let bytes = self.io.json_bytes(&tombstone, &name)?;
         self.mark_deleting(run)?;
-        self.io.backend.replace(&name, &bytes).map_err(|error| self.io.fault(&name, &error))?;
-        self.flush_with_folder(run, &name)?;
+        let create = || {
+            self.io.backend.replace(&name, &bytes).map_err(|error| self.io.fault(&name, &error))?;
+            self.flush_with_folder(run, &name)
+        };
+        self.audited(record, create, || self.is_deleted(run))?;
         Ok(TombstoneOutcome::Done { had_run })
     }
 

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use pipeline::run::RunId;
 
-use crate::{control_plane::Principal, error::StorageError};
+use crate::{
+    control_plane::{AuditRecord, Principal},
+    error::StorageError,
+};
 
 /// The result of the first step of a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +24,8 @@ pub enum TombstoneOutcome {
 #[async_trait]
 pub trait Tombstones: Send + Sync {
     /// Creates a run's tombstone, so that it is no longer shown, retried or accepted. Idempotent. The tombstone keeps the
-    /// run's principal; `owner` is it where the store does not have the run.
+    /// run's principal; `owner` is it where the store does not have the run. The call that creates it keeps the `audit` record,
+    /// as [`Control`](crate::ports::control::Control) does.
     ///
     /// # Errors
     ///
@@ -30,6 +34,7 @@ pub trait Tombstones: Send + Sync {
         &self,
         run: &RunId,
         owner: &Principal,
+        audit: Option<&AuditRecord>,
     ) -> Result<TombstoneOutcome, StorageError>;
 
     /// The principal of a deleted run. None if the run has no tombstone.

@@ -11,7 +11,7 @@ use pipeline::{
 };
 
 use crate::{
-    control_plane::Principal,
+    control_plane::{AuditRecord, Principal},
     error::StorageError,
     ports::{
         clock_skew::ClockSkew,
@@ -24,6 +24,7 @@ use crate::{
         tombstones::{TombstoneOutcome, Tombstones},
     },
     postgres::{
+        control_plane::json::text_of,
         leases::{claim, lost, postpone, renew},
         pool::{
             connections::bounded,
@@ -145,12 +146,27 @@ impl RunQueries for PostgresStore {
 
 #[async_trait]
 impl Control for PostgresStore {
-    async fn retry(&self, run: &RunId, seen: i32) -> Result<Option<i32>, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| retry_cancel::retry(conn, run, seen))
+    async fn retry(
+        &self,
+        run: &RunId,
+        seen: i32,
+        audit: Option<&AuditRecord>,
+    ) -> Result<Option<i32>, StorageError> {
+        let audit = audit.map(text_of).transpose()?;
+        let audit = audit.as_deref();
+        bounded!(self.pool, Access::Write, |conn| retry_cancel::retry(conn, run, seen, audit))
     }
 
-    async fn cancel(&self, run: &RunId, failure: &RunFailure, at: Timestamp) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| retry_cancel::cancel(conn, run, failure, at))
+    async fn cancel(
+        &self,
+        run: &RunId,
+        failure: &RunFailure,
+        at: Timestamp,
+        audit: Option<&AuditRecord>,
+    ) -> Result<bool, StorageError> {
+        let audit = audit.map(text_of).transpose()?;
+        let audit = audit.as_deref();
+        bounded!(self.pool, Access::Write, |conn| retry_cancel::cancel(conn, run, failure, at, audit))
     }
 
     async fn end_step(&self, run: &RunId, failure: &RunFailure) -> Result<(), StorageError> {
@@ -164,8 +180,11 @@ impl Tombstones for PostgresStore {
         &self,
         run: &RunId,
         owner: &Principal,
+        audit: Option<&AuditRecord>,
     ) -> Result<TombstoneOutcome, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| tombstones::create_tombstone(conn, run, owner))
+        let audit = audit.map(text_of).transpose()?;
+        let audit = audit.as_deref();
+        bounded!(self.pool, Access::Write, |conn| tombstones::create_tombstone(conn, run, owner, audit))
     }
 
     async fn deleted_owner(&self, run: &RunId) -> Result<Option<Principal>, StorageError> {

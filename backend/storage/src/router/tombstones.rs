@@ -9,7 +9,7 @@ use pipeline::{
 };
 
 use crate::{
-    control_plane::Principal,
+    control_plane::{AuditRecord, Principal},
     error::{StorageError, StorageErrorKind},
     ports::{
         prelude::*,
@@ -60,10 +60,10 @@ impl Router {
     pub async fn restore_deletion(&self, run: &RunId) -> Result<(), StorageError> {
         let Some(database) = self.open_database(self.mode()) else { return Ok(()) };
         let owner = &self.files.deleted_owner(run).await?.unwrap_or_else(Principal::environment);
-        let bury = || database.call(|store| async move { store.create_tombstone(run, owner).await });
+        let bury = || database.call(|store| async move { store.create_tombstone(run, owner, None).await });
         if bury().await? == TombstoneOutcome::Running {
             let (failure, at) = (RunFailure::cancelled(None), self.clock.now());
-            match database.call(|store| async { store.cancel(run, &failure, at).await }).await {
+            match database.call(|store| async { store.cancel(run, &failure, at, None).await }).await {
                 Err(error) if error.kind != StorageErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -95,10 +95,11 @@ impl Tombstones for Router {
         &self,
         run: &RunId,
         owner: &Principal,
+        audit: Option<&AuditRecord>,
     ) -> Result<TombstoneOutcome, StorageError> {
         self.check_both_are_reachable(run).await?;
         let Some(database) = self.database.as_ref().filter(|_| self.mode().has_database()) else {
-            return self.files.create_tombstone_for(run, false, owner).await;
+            return self.files.create_tombstone_for(run, false, owner, audit).await;
         };
         let sides = self.read_both(run, ReadPurpose::Decision).await?;
         if let Some(error) = sides.row_error {
@@ -112,7 +113,7 @@ impl Tombstones for Router {
         }
         // The deciding store goes first, because a retry may have opened the run again.
         if has_row {
-            let bury = database.call(|store| async move { store.create_tombstone(run, owner).await });
+            let bury = database.call(|store| async move { store.create_tombstone(run, owner, audit).await });
             let tombstone = bury.await?;
             failpoints::hit("buried-in-database");
             if tombstone == TombstoneOutcome::Running {
@@ -121,14 +122,14 @@ impl Tombstones for Router {
             // Also on a disk that never had the run. Otherwise, this replica could accept it again during an
             // outage of the database.
             if self.mode().has_files() || self.files.manifest(run).await?.is_some() {
-                self.files.create_tombstone_for(run, true, owner).await?;
+                self.files.create_tombstone_for(run, true, owner, None).await?;
             }
             return Ok(tombstone);
         }
-        let tombstone = self.files.create_tombstone_for(run, false, owner).await?;
+        let tombstone = self.files.create_tombstone_for(run, false, owner, audit).await?;
         failpoints::hit("buried-in-files");
         if tombstone != TombstoneOutcome::Running {
-            database.call(|store| async move { store.create_tombstone(run, owner).await }).await?;
+            database.call(|store| async move { store.create_tombstone(run, owner, None).await }).await?;
         }
         Ok(tombstone)
     }
@@ -147,13 +148,13 @@ impl Tombstones for Router {
             let is_deleted = database.call(|store| async move { store.is_deleted(run).await }).await?;
             if !is_deleted {
                 // A process died between the two tombstones.
-                database.call(|store| async move { store.create_tombstone(run, owner).await }).await?;
+                database.call(|store| async move { store.create_tombstone(run, owner, None).await }).await?;
             }
             database.call(|store| async move { store.remove(run).await }).await?;
             failpoints::hit("removed-from-database");
         }
         if self.files.manifest(run).await?.is_some() {
-            self.files.create_tombstone_for(run, true, owner).await?;
+            self.files.create_tombstone_for(run, true, owner, None).await?;
         }
         if self.files.is_deleted(run).await? { self.files.remove(run).await } else { Ok(()) }
     }

@@ -37,7 +37,7 @@ const REMOVED: &str = "the run was stopped: its row was removed from the databas
 pub(crate) async fn purge(files: &FileStore, changes: &RunChanges, run: &RunId) -> Result<(), StorageError> {
     tracing::info!(event = "deleted_files_removed", run_id = %run, "[{run}] was deleted on another replica; deleting files");
     // The manifest names the principal.
-    files.create_tombstone_for(run, true, &Principal::environment()).await?;
+    files.create_tombstone_for(run, true, &Principal::environment(), None).await?;
     files.remove(run).await?;
     changes.publish(run);
     Ok(())
@@ -51,7 +51,7 @@ pub(crate) async fn cancel(
     at: Timestamp,
 ) -> Result<(), StorageError> {
     let failure = RunFailure::new(FailureCode::Cancelled, None, REMOVED, true);
-    match files.cancel_with_sync_state(run, &failure, at, DbSync::Synced).await {
+    match files.cancel_with_sync_state(run, &failure, at, DbSync::Synced, None).await {
         Err(error) if error.kind == StorageErrorKind::NotFound => return Ok(()),
         cancelled => cancelled?,
     };

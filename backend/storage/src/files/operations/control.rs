@@ -3,7 +3,7 @@
 use pipeline::{clock::Timestamp, failure::RunFailure, run::RunId};
 
 use crate::{
-    control_plane::Principal,
+    control_plane::{AuditRecord, Principal},
     error::StorageError,
     files::{db_sync::DbSync, run_files::RunFiles, store::FileStore},
     ports::tombstones::TombstoneOutcome,
@@ -21,8 +21,10 @@ impl FileStore {
         run: &RunId,
         seen: i32,
         db_sync: DbSync,
+        audit: Option<&AuditRecord>,
     ) -> Result<Option<i32>, StorageError> {
-        self.write_one(run, move |files, run| files.retry(run, seen, db_sync)).await
+        let audit = audit.cloned();
+        self.write_one(run, move |files, run| files.retry(run, seen, db_sync, audit.as_ref())).await
     }
 
     /// As `Control::cancel`; also records whether the database holds the cancellation.
@@ -37,9 +39,12 @@ impl FileStore {
         failure: &RunFailure,
         at: Timestamp,
         db_sync: DbSync,
+        audit: Option<&AuditRecord>,
     ) -> Result<bool, StorageError> {
-        let id = run.clone();
-        let cancel = move |files: &RunFiles, failure: &RunFailure| files.cancel(&id, failure, at, db_sync);
+        let (id, audit) = (run.clone(), audit.cloned());
+        let cancel = move |files: &RunFiles, failure: &RunFailure| {
+            files.cancel(&id, failure, at, db_sync, audit.as_ref())
+        };
         self.wake_dispatcher(self.write_with(run, failure, cancel).await)
     }
 
@@ -74,9 +79,13 @@ impl FileStore {
         run: &RunId,
         has_ended: bool,
         owner: &Principal,
+        audit: Option<&AuditRecord>,
     ) -> Result<TombstoneOutcome, StorageError> {
-        let owner = owner.clone();
-        self.write_one(run, move |files, run| files.create_tombstone(run, has_ended, &owner)).await
+        let (owner, audit) = (owner.clone(), audit.cloned());
+        let create = move |files: &RunFiles, run: &RunId| {
+            files.create_tombstone(run, has_ended, &owner, audit.as_ref())
+        };
+        self.write_one(run, create).await
     }
 
     /// Removes half-written files that a killed process left in a run without a worker.

@@ -7,12 +7,13 @@ use pipeline::{
 };
 
 use crate::{
+    control_plane::AuditRecord,
     error::StorageError,
     files::{
         db_sync::DbSync,
         io::unknown,
         layout::{OPEN_FOLDER, UNSYNCED_FOLDER},
-        manifest::DatabaseSide,
+        manifest::{DatabaseSide, Manifest},
         run_files::RunFiles,
     },
 };
@@ -23,6 +24,7 @@ impl RunFiles {
         run: &RunId,
         seen: i32,
         db_sync: DbSync,
+        audit: Option<&AuditRecord>,
     ) -> Result<Option<i32>, StorageError> {
         // Before the lock: a search holds this cache while it waits for the run's lock.
         self.forget_observation(run);
@@ -34,8 +36,11 @@ impl RunFiles {
         }
         // The next claim removes a marker without an open run. No claim finds an open run without its marker.
         self.markers.mark(OPEN_FOLDER, run)?;
+        let old = manifest.status;
         manifest.reopen();
         manifest.generation += 1;
+        let generation = manifest.generation;
+        let record = audit.map(|audit| audit.of_retry(old, generation));
         manifest.epoch += 1;
         manifest.attempts = 0;
         manifest.owner = None;
@@ -43,9 +48,9 @@ impl RunFiles {
         if db_sync == DbSync::Pending || manifest.database.is_some() {
             manifest.database = Some(DatabaseSide::default());
         }
-        self.manifests.write(&mut manifest)?;
+        self.audited_change(&mut manifest, record, |manifest| self.manifests.write(manifest))?;
         self.markers.unmark(UNSYNCED_FOLDER, run)?;
-        Ok(Some(manifest.generation))
+        Ok(Some(generation))
     }
 
     pub(in crate::files) fn cancel(
@@ -54,6 +59,7 @@ impl RunFiles {
         failure: &RunFailure,
         at_time: Timestamp,
         db_sync: DbSync,
+        audit: Option<&AuditRecord>,
     ) -> Result<bool, StorageError> {
         let _lock = self.io.lock(run)?;
         let Some(mut manifest) = self.manifests.read(run)? else { return Err(unknown(run)) };
@@ -64,7 +70,9 @@ impl RunFiles {
         manifest.error = Some(failure.clone());
         // Only a killed process leaves half-written files here.
         self.clear_leftovers(run)?;
-        self.close(&mut manifest, RunStatus::Cancelled, at_time, db_sync)?;
+        let record = audit.map(|audit| audit.of_cancel(RunStatus::Processing));
+        let close = |manifest: &mut Manifest| self.close(manifest, RunStatus::Cancelled, at_time, db_sync);
+        self.audited_change(&mut manifest, record, close)?;
         Ok(true)
     }
 }

@@ -442,7 +442,7 @@ async fn a_deleted_run_leaves_the_target_of_a_link() {
     env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
     std::os::unix::fs::symlink(&victim, env.path("stage2")).unwrap();
     std::os::unix::fs::symlink(victim.join("file"), env.path("stage1/linked.json")).unwrap();
-    env.store.create_tombstone(&env.run, &Principal::environment()).await.unwrap();
+    env.store.create_tombstone(&env.run, &Principal::environment(), None).await.unwrap();
     env.store.remove(&env.run).await.unwrap();
     assert!(!env.path("stage1").exists() && !env.path("stage2").is_symlink());
     assert_eq!(fs::read_to_string(victim.join("file")).unwrap(), "precious");

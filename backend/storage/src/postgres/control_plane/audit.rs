@@ -8,6 +8,8 @@
 //! )
 //! SELECT … FROM changed
 //! ```
+//!
+//! If the record cannot be stored, the change is not made.
 
 use async_trait::async_trait;
 use pipeline::clock::Timestamp;
@@ -23,8 +25,32 @@ use crate::{
             db_error::{Access, DbError},
         },
         store::PostgresStore,
+        values::text,
     },
 };
+
+/// The part `audited` of a statement that changes a run. It takes the parameter with the record, a source `f` with one row for
+/// each change, and the values `old` and `new` of that row.
+macro_rules! audited {
+    ($record:literal, $from:literal, $old:literal, $new:literal) => {
+        concat!(
+            r#",
+audited AS (
+  INSERT INTO "innovation"."AuditRecord"
+  SELECT a.* FROM "#,
+            $from,
+            r#" AS f, jsonb_populate_record(NULL::"innovation"."AuditRecord", "#,
+            $record,
+            r#"::jsonb || jsonb_build_object('old', "#,
+            $old,
+            r#", 'new', "#,
+            $new,
+            r#")) a
+)"#
+        )
+    };
+}
+pub(in crate::postgres) use audited;
 
 /// $1 the records as a JSON array
 const ADD: &str = r#"
@@ -89,7 +115,7 @@ async fn newest(
     let rows = conn
         .query(NEWEST)
         .bind(at)
-        .bind(id)
+        .bind(text(&id))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(conn.connection()?)
         .await?;

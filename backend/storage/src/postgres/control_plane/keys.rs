@@ -22,6 +22,7 @@ use crate::{
             db_error::{Access, DbError},
         },
         store::PostgresStore,
+        values::text,
     },
 };
 
@@ -113,7 +114,7 @@ async fn revoke(
     audit: String,
 ) -> Result<KeyChange, DbError> {
     conn.begin_locked(LOCK).await?;
-    let query = conn.query(REVOKE).bind(id).bind(acting).bind(audit).bind(seconds(ADMIN_LASTS_MIN));
+    let query = conn.query(REVOKE).bind(text(id)).bind(acting).bind(audit).bind(seconds(ADMIN_LASTS_MIN));
     let row = query.fetch_one(conn.connection()?).await?;
     conn.end_locked().await?;
     key_statements::change(row.try_get("verdict")?)
@@ -130,7 +131,7 @@ async fn rotate(
     let expires_at = successor.expires_at.map(|at| at.timestamp_millis());
     let query = conn
         .query(ROTATE)
-        .bind(id)
+        .bind(text(id))
         .bind(acting)
         .bind(audit)
         .bind(&successor.id)

@@ -1,12 +1,12 @@
 //! The tables of the PostgreSQL schema `innovation`. Names are written with their schema, because the search path is the
 //! frontend's. A change and its audit record are one statement.
 
-mod audit;
+pub(super) mod audit;
 mod baselines;
 mod evidence;
 mod flags;
 mod inspection;
-mod json;
+pub(super) mod json;
 mod key_statements;
 mod keys;
 mod usage;

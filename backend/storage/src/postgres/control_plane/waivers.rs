@@ -18,7 +18,8 @@ use crate::{
 
 /// $1 the waiver as JSON, $2 the audit record as JSON
 const ACCEPT: &str = r#"
-WITH accepted AS (
+WITH old AS (SELECT to_jsonb(w) AS "waiver" FROM "innovation"."Waiver" w WHERE "checkId" = $1::jsonb->>'checkId'),
+accepted AS (
   INSERT INTO "innovation"."Waiver"
   SELECT * FROM jsonb_populate_record(NULL::"innovation"."Waiver", $1::jsonb)
   ON CONFLICT ("checkId") DO UPDATE SET "reason" = EXCLUDED."reason", "actor" = EXCLUDED."actor",
@@ -26,7 +27,8 @@ WITH accepted AS (
   RETURNING 1
 )
 INSERT INTO "innovation"."AuditRecord"
-SELECT * FROM jsonb_populate_record(NULL::"innovation"."AuditRecord", $2::jsonb) WHERE EXISTS (SELECT FROM accepted)"#;
+SELECT a.* FROM accepted, jsonb_populate_record(NULL::"innovation"."AuditRecord",
+  $2::jsonb || jsonb_build_object('old', (SELECT "waiver" FROM old))) a"#;
 
 const CURRENT: &str = r#"
 SELECT to_jsonb(w)::text AS "waiver" FROM "innovation"."Waiver" w WHERE "expiresAt" > now() ORDER BY "checkId" LIMIT 1000"#;

@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use crate::{
     frontend_rows::error_output,
     postgres::{
+        control_plane::audit::audited,
         pool::{connections::PooledConn, db_error::DbError},
         stages::frontend_steps::{end_at_step, seconds_until, step_of_row},
         values::text,
@@ -19,8 +20,11 @@ SELECT "leaseEpoch" FROM "PipelineRun"
 WHERE "id" = $1 AND "generation" = $2 AND "status" IN ('FAILED', 'CANCELLED') AND "acceptedAt" IS NOT NULL
   AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = $1)"#;
 
-/// $1 run, $2 the generation that was seen, $3 the epoch
-const RETRY: &str = r#"
+/// $1 run, $2 the generation that was seen, $3 the epoch. The epoch also keeps the status that the snapshot shows.
+macro_rules! retry {
+    ($audited:expr) => {
+        concat!(
+            r#"
 WITH again AS (
   UPDATE "PipelineRun" SET "status" = 'PROCESSING', "generation" = "generation" + 1, "leaseEpoch" = "leaseEpoch" + 1,
     "attempts" = 0, "leaseOwner" = NULL, "leaseUntil" = NULL, "waitingReason" = NULL, "waitingSince" = NULL, "completedAt" = NULL, "duration" = NULL,
@@ -28,67 +32,96 @@ WITH again AS (
     "stageStartedAt" = NULL, "conflictedStages" = '{}', "updatedAt" = now()
   WHERE "id" = $1 AND "generation" = $2 AND "leaseEpoch" = $3 AND "status" IN ('FAILED', 'CANCELLED')
   RETURNING "id", "generation"
-)
-SELECT "generation", pg_notify('innovation_runs', "id")::text FROM again"#;
+)"#,
+            $audited,
+            r#"
+SELECT "generation", pg_notify('innovation_runs', "id")::text FROM again"#
+        )
+    };
+}
+
+const RETRY: &str = retry!("");
+
+/// $4 the audit record as JSON
+const RETRY_AUDITED: &str = retry!(audited!(
+    "$4",
+    "again",
+    r#"jsonb_build_object('status', (SELECT "status"::text FROM "PipelineRun" WHERE "id" = f."id"))"#,
+    r#"jsonb_build_object('status', 'PROCESSING', 'generation', f."generation")"#
+));
 
 pub(in crate::postgres) async fn retry(
     conn: &mut PooledConn<'_>,
     run: &RunId,
     seen: i32,
+    audit: Option<&str>,
 ) -> Result<Option<i32>, DbError> {
     let row = conn.query(RETRYABLE).bind(run.as_str()).bind(seen).fetch_optional(conn.connection()?).await?;
     let Some(row) = row else { return Ok(None) };
     let epoch: i32 = row.try_get("leaseEpoch")?;
-    let row = conn
-        .query(RETRY)
-        .bind(run.as_str())
-        .bind(seen)
-        .bind(epoch)
-        .fetch_optional(conn.connection()?)
-        .await?;
+    let sql = if audit.is_some() { RETRY_AUDITED } else { RETRY };
+    let query = conn.query(sql).bind(run.as_str()).bind(seen).bind(epoch);
+    let query = if audit.is_some() { query.bind(audit) } else { query };
+    let row = query.fetch_optional(conn.connection()?).await?;
     row.map(|row| Ok(row.try_get("generation")?)).transpose()
 }
 
 /// $1 run, $2 when (ms), $3 to $6 the failure, $7 the output of the step that it stopped at
-const CANCEL: &str = concat!(
-    r#"
+macro_rules! cancel {
+    ($audited:expr) => {
+        concat!(
+            r#"
 WITH stopped AS (
   UPDATE "PipelineRun" SET "status" = 'CANCELLED', "leaseEpoch" = "leaseEpoch" + 1, "leaseOwner" = NULL,
     "leaseUntil" = NULL,
     "completedAt" = GREATEST(to_timestamp($2::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
     "duration" = "#,
-    seconds_until!("$2"),
-    r#",
+            seconds_until!("$2"),
+            r#",
     "errorCode" = $3, "errorStage" = $4, "errorMessage" = $5, "errorCanRetry" = $6, "updatedAt" = now()
   WHERE "id" = $1 AND "status" = 'PROCESSING'
   RETURNING "id", "status", "completedAt", "#,
-    step_of_row!(),
-    r#" AS "step"
+            step_of_row!(),
+            r#" AS "step"
 ),
 "#,
-    end_at_step!("stopped", "$7"),
-    r#"
+            end_at_step!("stopped", "$7"),
+            $audited,
+            r#"
 SELECT pg_notify('innovation_cancelled', "id")::text FROM stopped"#
-);
+        )
+    };
+}
+
+const CANCEL: &str = cancel!("");
+
+/// $8 the audit record as JSON
+const CANCEL_AUDITED: &str = cancel!(audited!(
+    "$8",
+    "stopped",
+    "jsonb_build_object('status', 'PROCESSING')",
+    r#"jsonb_build_object('status', f."status"::text)"#
+));
 
 pub(in crate::postgres) async fn cancel(
     conn: &mut PooledConn<'_>,
     run: &RunId,
     failure: &RunFailure,
     at: Timestamp,
+    audit: Option<&str>,
 ) -> Result<bool, DbError> {
-    let row = conn
-        .query(CANCEL)
+    let output = error_output(Some(failure));
+    let query = conn
+        .query(if audit.is_some() { CANCEL_AUDITED } else { CANCEL })
         .bind(run.as_str())
         .bind(at.timestamp_millis())
         .bind(failure.code.as_str())
         .bind(failure.stage.map(|stage| i32::from(stage.number())))
         .bind(text(&failure.message))
         .bind(failure.can_retry)
-        .bind(text(&error_output(Some(failure))))
-        .fetch_optional(conn.connection()?)
-        .await?;
-    Ok(row.is_some())
+        .bind(text(&output));
+    let query = if audit.is_some() { query.bind(audit) } else { query };
+    Ok(query.fetch_optional(conn.connection()?).await?.is_some())
 }
 
 /// $1 run, $2 output

@@ -8,6 +8,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     ports::tombstones::TombstoneOutcome,
     postgres::{
+        control_plane::audit::audited,
         pool::{connections::PooledConn, db_error::DbError},
         values::{principal, run_id},
     },
@@ -15,27 +16,48 @@ use crate::{
 
 /// Creates a tombstone and raises the epoch, so that a concurrent retry fails. A run without a row gets a
 /// tombstone too, because the files may hold it. $1 run, $2 its principal, if there is no row
-const CREATE_TOMBSTONE: &str = r#"
+macro_rules! create_tombstone {
+    ($audited:expr) => {
+        concat!(
+            r#"
 WITH found AS (SELECT "status"::text, "principal" FROM "PipelineRun" WHERE "id" = $1),
 ended AS (
   UPDATE "PipelineRun" SET "leaseEpoch" = "leaseEpoch" + 1, "updatedAt" = now()
-  WHERE "id" = $1 AND "status" <> 'PROCESSING' RETURNING "generation"
+  WHERE "id" = $1 AND "status" <> 'PROCESSING' RETURNING "generation", "status"::text
 ),
 buried AS (
   INSERT INTO "RunTombstone" AS t ("runId", "generation", "principal")
   SELECT $1, known."generation", CASE WHEN EXISTS (SELECT FROM found) THEN (SELECT "principal" FROM found) ELSE $2 END
   FROM (SELECT "generation" FROM ended UNION ALL SELECT 1 WHERE NOT EXISTS (SELECT FROM found)) AS known
   ON CONFLICT ("runId") DO UPDATE SET "generation" = GREATEST(t."generation", EXCLUDED."generation")
-  RETURNING "runId"
-)
-SELECT EXISTS (SELECT FROM buried) AS "isDeleted", EXISTS (SELECT FROM found) AS "hadRun""#;
+  RETURNING "runId", t.xmax = 0 AS "isNew"
+)"#,
+            $audited,
+            r#"
+SELECT EXISTS (SELECT FROM buried) AS "isDeleted", EXISTS (SELECT FROM found) AS "hadRun""#
+        )
+    };
+}
+
+const CREATE_TOMBSTONE: &str = create_tombstone!("");
+
+/// $3 the audit record as JSON
+const CREATE_TOMBSTONE_AUDITED: &str = create_tombstone!(audited!(
+    "$3",
+    r#"(SELECT FROM buried WHERE "isNew")"#,
+    r#"(SELECT jsonb_build_object('status', "status") FROM ended)"#,
+    "jsonb_build_object('deleted', true)"
+));
 
 pub(in crate::postgres) async fn create_tombstone(
     conn: &mut PooledConn<'_>,
     run: &RunId,
     owner: &Principal,
+    audit: Option<&str>,
 ) -> Result<TombstoneOutcome, DbError> {
-    let query = conn.query(CREATE_TOMBSTONE).bind(run.as_str()).bind(owner.stored());
+    let sql = if audit.is_some() { CREATE_TOMBSTONE_AUDITED } else { CREATE_TOMBSTONE };
+    let query = conn.query(sql).bind(run.as_str()).bind(owner.stored());
+    let query = if audit.is_some() { query.bind(audit) } else { query };
     let row = query.fetch_one(conn.connection()?).await?;
     let (is_deleted, had_run) = (row.try_get("isDeleted")?, row.try_get("hadRun")?);
     Ok(if is_deleted { TombstoneOutcome::Done { had_run } } else { TombstoneOutcome::Running })

@@ -94,7 +94,7 @@ async fn a_deletion_removes_the_document_at_once() {
     let kept = Kept::new();
     let fence = kept.run(true).await;
     kept.end(&fence).await;
-    kept.store.create_tombstone(&kept.env.run, &Principal::environment()).await.unwrap();
+    kept.store.create_tombstone(&kept.env.run, &Principal::environment(), None).await.unwrap();
     assert_eq!(kept.store.read_document(&kept.env.run).await.unwrap(), None, "the tombstone says so");
     kept.store.remove(&kept.env.run).await.unwrap();
     assert!(!kept.env.path("document").exists());
@@ -119,7 +119,7 @@ async fn a_retried_run_finds_its_document() {
     let kept = Kept::new();
     let fence = kept.run(true).await;
     kept.end(&fence).await;
-    assert_eq!(kept.store.retry(&kept.env.run, 1).await.unwrap(), Some(2));
+    assert_eq!(kept.store.retry(&kept.env.run, 1, None).await.unwrap(), Some(2));
     assert_eq!(kept.store.spooled(&kept.env.run).await.unwrap().as_deref(), Some(BYTES));
     kept.clock.advance(20 * DAY);
     assert_eq!(kept.sweep().await, DocumentSweep::Kept(None), "the run needs it");
