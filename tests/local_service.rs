@@ -46,13 +46,20 @@ async fn main() -> ExitCode {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let blob = env.blob.url("sample/trend-report.pdf");
+    let settings = env.folder.path().join("operator.env");
+    std::fs::write(&settings, operators_environment(&env, &port)).expect("the settings are written");
     println!(
         "\nTry it (the model is a fake: its answers are made up):\n\n  \
          curl -s http://127.0.0.1:{port}/run -H 'content-type: application/json' \\\n    \
          -d '{{\"run_id\": \"first\", \"blob_url\": \"{blob}\", \"company_id\": \"lactalis-canada\", \"user_id\": \"me\"}}'\n  \
          curl -s http://127.0.0.1:{port}/status/first\n  \
          curl -s http://127.0.0.1:{port}/health\n\n\
+         Ask as its operator, in another shell:\n\n  \
+         . {}\n  \
+         innovation doctor\n  \
+         innovation gate --strict\n\n\
          Database: {}\nFiles:    {}\nCtrl-C ends it all.\n",
+        settings.display(),
         env.database_url(),
         env.folder.path().join("data/test-outputs").display(),
     );
@@ -72,4 +79,16 @@ async fn main() -> ExitCode {
     let status = child.wait().expect("the service is ours");
     println!("the service ended: {status}");
     if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The environment of the service, for a shell: its commands ask the same database and the same files.
+fn operators_environment(env: &TestEnv, port: &str) -> String {
+    let command = env.command(&[("PORT", port), ("LOG_FORMAT", "text")]);
+    let programs = std::path::Path::new(command.get_program()).parent().expect("the program has a folder");
+    let mut lines = format!("export PATH={}:$PATH\n", programs.display());
+    for (name, value) in command.get_envs() {
+        let value = value.unwrap_or_default().to_string_lossy();
+        lines += &format!("export {}='{}'\n", name.to_string_lossy(), value.replace('\'', r"'\''"));
+    }
+    lines
 }

@@ -19,6 +19,7 @@ pub mod flags;
 pub mod forget;
 pub mod health;
 pub mod http;
+pub mod json_body;
 pub mod lifecycle;
 pub mod llm;
 pub mod migrate;

@@ -1,6 +1,7 @@
 //! Files in a bucket, against a real S3 server: the store, and replicas that have nothing else in common.
 
 mod flips;
+mod orders;
 mod outages;
 mod replicas;
 mod store;

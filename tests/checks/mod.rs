@@ -1,12 +1,17 @@
 //! The checks of an operator: each fails for real, and the command that it names repairs it.
 
+mod baseline;
+mod connections;
 mod database;
 mod described;
 mod environment;
 mod gate;
 mod health;
+mod kernel;
+mod settings;
 mod smoke;
 mod surroundings;
+mod webhooks;
 
 use std::process::Command;
 
@@ -47,7 +52,8 @@ pub(crate) fn shell(env: &TestEnv, more: &[(&str, &str)], line: &str) -> Command
             command.env(name, value);
         }
     }
-    if env.postgres.is_some() {
+    let names_it = more.iter().any(|(name, _)| *name == "DATABASE_URL_NON_POOLING");
+    if env.postgres.is_some() && !names_it {
         command.env("DATABASE_URL_NON_POOLING", env.database_url());
     }
     command.current_dir(env.folder.path()).args(["-c", line]);
@@ -56,16 +62,44 @@ pub(crate) fn shell(env: &TestEnv, more: &[(&str, &str)], line: &str) -> Command
 
 /// `innovation … --json` with the environment of the service.
 pub(crate) fn report(env: &TestEnv, more: &[(&str, &str)], line: &str) -> Report {
-    let output = shell(env, more, &format!("innovation {line} --json")).output().unwrap();
+    read(&mut shell(env, more, &format!("innovation {line} --json")))
+}
+
+/// As [`report`], after all next lines of these checks were typed into the same shell, as they stand.
+fn report_with_lines(
+    seen: &Report,
+    ids: &[&str],
+    env: &TestEnv,
+    more: &[(&str, &str)],
+    line: &str,
+) -> Report {
+    let lines = ids.iter().flat_map(|id| seen.check(id)["next"].as_array().unwrap());
+    let is_variable = |line: &str| line.starts_with(|c: char| c.is_ascii_uppercase());
+    let typed: String = lines
+        .map(|line| match line.as_str().unwrap() {
+            line if is_variable(line) => format!("export {line} && "),
+            command => format!("{command} >/dev/null && "),
+        })
+        .collect();
+    read(&mut shell(env, more, &format!("{typed}innovation {line} --json")))
+}
+
+fn read(command: &mut Command) -> Report {
+    let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let body = serde_json::from_str(&text)
         .unwrap_or_else(|error| panic!("{error}: {text:?} {}", String::from_utf8_lossy(&output.stderr)));
     Report { code: output.status.code(), body }
 }
 
+/// The first next command of a check, or its first line to paste.
+fn next(check: &Value) -> &str {
+    check["next"][0].as_str().unwrap_or_else(|| panic!("{check}"))
+}
+
 /// Types the next command of a check.
 pub(crate) fn type_next(env: &TestEnv, more: &[(&str, &str)], check: &Value) {
-    let next = check["next"][0].as_str().unwrap_or_else(|| panic!("{check}"));
+    let next = next(check);
     let output = shell(env, more, next).output().unwrap();
     assert!(output.status.success(), "{next}: {}", String::from_utf8_lossy(&output.stderr));
 }

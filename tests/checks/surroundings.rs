@@ -1,6 +1,6 @@
 //! Everything around the service: files, brands, model, receiver, replicas.
 
-use super::{report, type_next};
+use super::{next, report, type_next};
 use crate::support::service::TestEnv;
 
 /// Nothing listens there.
@@ -47,8 +47,15 @@ async fn an_unsynced_run_is_repaired_by_reconcile() {
     service.kill();
     let before = report(&env, &[], "doctor");
     assert_eq!(before.verdict("unsynced"), "fail", "{}", before.check("unsynced"));
+    // On a container's disk the same run would be gone with the next deploy.
+    let deployed =
+        [("ENVIRONMENT", "staging"), ("ANALYST", "extractive"), ("BLOB_ALLOW_PRIVATE_NETWORK", "false")];
+    let container = report(&env, &deployed, "doctor");
+    assert_eq!(container.verdict("durability-forecast"), "fail");
+    assert_eq!(next(container.check("durability-forecast")), next(before.check("unsynced")));
     type_next(&env, &[], before.check("unsynced"));
     assert_eq!(report(&env, &[], "doctor").verdict("unsynced"), "ok");
+    assert_eq!(report(&env, &deployed, "doctor").verdict("durability-forecast"), "ok");
     let _service = env.serve(&[]).await;
     env.wait_for_value(r#"SELECT count(*)::text FROM "Replica""#, "1").await;
     let healthy = report(&env, &[], "doctor --strict");

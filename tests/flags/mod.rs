@@ -1,5 +1,6 @@
 //! Flags on real replicas with a real PostgreSQL: they reach everybody, hold without the database, and change one at a time.
 
+mod client;
 mod orders;
 mod outage;
 mod replicas;
@@ -21,7 +22,7 @@ const PAUSE_ACCEPTANCE: &str = "OPERATIONS_PAUSE_ACCEPTANCE";
 const PAUSE_CLAIMS: &str = "OPERATIONS_PAUSE_CLAIMS";
 
 /// `innovation flags …` at a shell of the service.
-async fn flags(env: &TestEnv, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) async fn flags(env: &TestEnv, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut all = vec!["flags"];
     all.extend(arguments);
     let mut command = innovation(&all);
@@ -39,17 +40,17 @@ async fn flags_json(env: &TestEnv, arguments: &[&str]) -> Value {
 }
 
 /// Sets a flag for all replicas, and waits for them.
-async fn set(env: &TestEnv, key: &str, value: &str) -> Value {
+pub(crate) async fn set(env: &TestEnv, key: &str, value: &str) -> Value {
     flags_json(env, &["set", key, value, "--reason", "a test", "--wait"]).await
 }
 
 /// One flag of a replica.
-async fn flag(service: &Service, key: &str) -> Value {
+pub(crate) async fn flag(service: &Service, key: &str) -> Value {
     service.call("GET", &format!("/api/admin/flags/{key}")).await.body
 }
 
 /// Waits until a replica has a flag's value from a source.
-async fn wait_for_flag(service: &Service, key: &str, value: Value, source: &str) {
+pub(crate) async fn wait_for_flag(service: &Service, key: &str, value: Value, source: &str) {
     eventually(&format!("{key} is {value} by {source}"), async || {
         wanted(flag(service, key).await, |flag| flag["value"] == value && flag["source"] == source)
     })
@@ -57,6 +58,6 @@ async fn wait_for_flag(service: &Service, key: &str, value: Value, source: &str)
 }
 
 /// Sends JSON.
-async fn send(service: &Service, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) async fn send(service: &Service, method: &str, path: &str, body: &Value) -> Answer {
     service.send(method, path, body, &[]).await
 }

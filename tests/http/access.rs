@@ -1,6 +1,7 @@
 //! Keys, origins, request ids, and what every answer has.
 
 use std::{
+    collections::BTreeSet,
     io,
     sync::{Arc, Mutex},
 };
@@ -161,6 +162,20 @@ async fn only_configured_origins_pass_cors() {
     assert_eq!(answer.header("access-control-allow-origin"), None, "by default nobody's");
 }
 
+#[tokio::test]
+async fn pages_may_use_the_methods_that_exist() {
+    let service = Service::with(Setup::with_origins(&["https://app.example.com"]));
+    let answer = preflight(&service, "https://app.example.com").await;
+    let allowed = answer.header("access-control-allow-methods").unwrap();
+    let allowed: BTreeSet<String> = allowed.split(',').map(|method| method.trim().to_lowercase()).collect();
+    let operations = DOCUMENT["paths"].as_object().unwrap().values();
+    let mut exist: BTreeSet<String> =
+        operations.flat_map(|path| path.as_object().unwrap().keys().cloned()).collect();
+    exist.insert("head".to_owned());
+    assert_eq!(allowed, exist);
+    assert!(exist.contains("put"), "{exist:?}");
+}
+
 /// Case 54: a browser blocks a page's whole request for one header that is not allowed.
 #[tokio::test]
 async fn tracing_headers_of_a_page_are_allowed() {
@@ -176,6 +191,7 @@ async fn tracing_headers_of_a_page_are_allowed() {
         "elastic-apm-traceparent,newrelic,uber-trace-id",
         "x-amzn-trace-id,x-cloud-trace-context,request-id,request-context",
         "cache-control,last-event-id,pragma",
+        "if-none-match",
         "idempotency-key,x-correlation-id,x-request-id,x-requested-with",
     ] {
         let request = Request::options("/api/pipeline")
@@ -191,7 +207,7 @@ async fn tracing_headers_of_a_page_are_allowed() {
     }
     let answer = with_header(&service, "/status/run-1", "origin", "https://app.example.com").await;
     let exposed = answer.header("access-control-expose-headers").unwrap().to_ascii_lowercase();
-    for name in ["x-request-id", "retry-after", "location", "www-authenticate"] {
+    for name in ["x-request-id", "retry-after", "location", "www-authenticate", "etag"] {
         assert!(exposed.contains(name), "{name}: {exposed}");
     }
 }

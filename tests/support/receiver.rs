@@ -178,6 +178,14 @@ impl Receiver {
                 Manner::Redirect => (Some(307), Duration::ZERO),
                 Manner::Hang => (None, Duration::ZERO),
             };
+            if head.starts_with("HEAD ") {
+                // The question whether anybody is there. It is no event.
+                let answer = format!("HTTP/1.1 {} X\r\ncontent-length: 0\r\n\r\n", status.unwrap_or(200));
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+                continue;
+            }
             let mut lines = head.split("\r\n");
             let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
             let headers = lines.filter_map(|line| line.split_once(": "));

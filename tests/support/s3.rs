@@ -20,10 +20,20 @@ pub(crate) struct S3 {
 
 impl S3 {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A server that does not know conditional requests: it takes them for plain ones.
+    pub(crate) fn without_conditions() -> Self {
+        Self::start_with(&["--without-conditions"])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let python = root().join("target/s3/bin/python");
         assert!(python.exists(), "no S3 server: run scripts/setup.sh");
         let mut child = Command::new(python)
             .arg(root().join("tests/support/s3/serve.py"))
+            .args(arguments)
             // Its own settings are the only ones it reads.
             .env_clear()
             .stdin(Stdio::piped())

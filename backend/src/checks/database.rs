@@ -24,6 +24,14 @@ const CONNECTIONS_SHARE_MAX: f64 = 0.8;
 
 const SET_URL: &str = "DATABASE_URL=postgresql://user:password@host:5432/database";
 
+/// `psql` as the role that migrates.
+pub(super) fn psql(deps: &CheckDeps) -> &'static str {
+    match deps.config.database.direct_url {
+        Some(_) => "psql \"$DATABASE_URL_NON_POOLING\"",
+        None => "psql \"$DATABASE_URL\"",
+    }
+}
+
 /// The finding where there is no database.
 pub(super) fn without_database(deps: &CheckDeps) -> Finding {
     if deps.wants_database() {
@@ -136,7 +144,8 @@ fn read_only(deps: &CheckDeps, error: &StorageError) -> Finding {
     let name = url.as_ref().and_then(|address| address.options.get_database()).unwrap_or("postgres");
     Finding::fail(error.to_string())
         .next(format!(
-            "psql \"$DATABASE_URL_NON_POOLING\" -c 'SET default_transaction_read_only = off' -c 'ALTER DATABASE \"{name}\" SET default_transaction_read_only = off'"
+            "{} -c 'SET default_transaction_read_only = off' -c 'ALTER DATABASE \"{name}\" SET default_transaction_read_only = off'",
+            psql(deps)
         ))
         .next(SET_URL)
 }
@@ -174,16 +183,15 @@ pub(super) fn pooler(deps: &CheckDeps) -> Check {
 }
 
 pub(super) fn indexes(deps: &CheckDeps) -> Check {
-    asking(deps, "indexes", "All indexes are whole", Severity::Major, |_, database| async move {
+    asking(deps, "indexes", "All indexes are whole", Severity::Major, |deps, database| async move {
         let facts = match database.indexes().await {
             Ok(facts) => facts,
             Err(error) => return unanswered(&error),
         };
         let names =
             |facts: &[IndexFact]| facts.iter().map(|fact| fact.name.clone()).collect::<Vec<_>>().join(", ");
-        let repair = |fact: &IndexFact| {
-            format!("psql \"$DATABASE_URL_NON_POOLING\" -c 'REINDEX INDEX CONCURRENTLY \"{}\"'", fact.name)
-        };
+        let repair =
+            |fact: &IndexFact| format!("{} -c 'REINDEX INDEX CONCURRENTLY \"{}\"'", psql(&deps), fact.name);
         let repairs: Vec<String> = facts.invalid.iter().map(repair).collect();
         let told = if facts.unused.is_empty() {
             format!("all {} indexes are whole", facts.total)

@@ -25,29 +25,35 @@ struct Rule {
     kind: &'static str,
     what: &'static str,
     age_max: TimeDelta,
-    next: &'static str,
+    next: Vec<&'static str>,
+}
+
+impl Rule {
+    fn failed(&self, told: String) -> Finding {
+        Finding::fail(told).next_all(self.next.iter().map(|next| (*next).to_owned()))
+    }
 }
 
 fn judge(rule: &Rule, newest: Option<&Evidence>, now: Timestamp) -> Finding {
     let Some(evidence) = newest else {
-        return Finding::fail(format!("{} was never recorded", rule.what)).next(rule.next);
+        return rule.failed(format!("{} was never recorded", rule.what));
     };
     let age = now - evidence.at;
     let told = format!("{} of {} ({} h ago)", rule.what, evidence.at.to_rfc3339(), age.num_hours());
     let data = json!({ "id": evidence.id, "at": evidence.at, "passed": evidence.passed, "content": evidence.content });
     match () {
-        () if !evidence.passed => Finding::fail(format!("{told} failed")).next(rule.next),
+        () if !evidence.passed => rule.failed(format!("{told} failed")),
         () if age > rule.age_max => {
-            Finding::fail(format!("{told} is older than {} h", rule.age_max.num_hours())).next(rule.next)
+            rule.failed(format!("{told} is older than {} h", rule.age_max.num_hours()))
         }
         () => Finding::ok(told),
     }
     .with(data)
 }
 
-fn check(deps: &CheckDeps, id: &'static str, title: &'static str, rule: fn() -> Rule) -> Check {
+fn check(deps: &CheckDeps, id: &'static str, title: &'static str, rule: fn(&CheckDeps) -> Rule) -> Check {
     asking(deps, id, title, Severity::Major, move |deps, database| async move {
-        let rule = rule();
+        let rule = rule(&deps);
         match EvidenceLog::newest(database.as_ref(), rule.kind).await {
             Ok(newest) => judge(&rule, newest.as_ref(), deps.clock.now()),
             Err(error) => unanswered(&error),
@@ -56,20 +62,26 @@ fn check(deps: &CheckDeps, id: &'static str, title: &'static str, rule: fn() -> 
 }
 
 pub(super) fn backup(deps: &CheckDeps) -> Check {
-    check(deps, "backup", "A backup was confirmed in the last 24 hours", || Rule {
+    check(deps, "backup", "A backup was confirmed in the last 24 hours", |_| Rule {
         kind: BACKUP,
         what: "the confirmed backup",
         age_max: TimeDelta::hours(24),
-        next: "innovation gate confirm-backup --reference 'where it is'",
+        next: vec!["innovation gate confirm-backup --reference 'where it is'"],
     })
 }
 
 pub(super) fn rehearsal(deps: &CheckDeps) -> Check {
-    check(deps, "rehearsal", "A rollback was rehearsed in the last 30 days", || Rule {
+    check(deps, "rehearsal", "A rollback was rehearsed in the last 30 days", |deps| Rule {
         kind: REHEARSAL,
         what: "the rehearsed rollback",
         age_max: TimeDelta::days(30),
-        next: "innovation rehearse",
+        next: match deps.config.rehearsal_database {
+            Some(_) => vec!["innovation rehearse"],
+            None => vec![
+                "REHEARSAL_DATABASE_URL=postgresql://user:password@host:5432/an_empty_database",
+                "innovation rehearse",
+            ],
+        },
     })
 }
 
@@ -90,7 +102,7 @@ pub(super) fn staging(deps: &CheckDeps) -> Check {
                 kind: SMOKE,
                 what: "the golden path of staging",
                 age_max: TimeDelta::hours(24),
-                next: NEXT,
+                next: vec![NEXT],
             };
             let text = |name: &str| {
                 let content = newest.as_ref().map(|evidence| &evidence.content)?;
@@ -120,7 +132,7 @@ mod tests {
 
     #[test]
     fn evidence_must_have_passed_and_be_fresh() {
-        let rule = Rule { kind: BACKUP, what: "it", age_max: TimeDelta::hours(24), next: "do it" };
+        let rule = Rule { kind: BACKUP, what: "it", age_max: TimeDelta::hours(24), next: vec!["do it"] };
         let now: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
         let of = |hours, passed| Evidence {
             id: "1".to_owned(),

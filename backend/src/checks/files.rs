@@ -93,6 +93,9 @@ pub(super) fn bucket_guard(deps: &CheckDeps) -> Check {
             }
             match deps.files.check_create_if_absent().await {
                 Ok(true) => Finding::ok("the bucket refuses an object that is there already"),
+                Ok(false) if deps.config.work.single_replica == Some(true) => Finding::ok(
+                    "the bucket takes conditional puts without their conditions; SINGLE_REPLICA=true says that nobody else writes there",
+                ),
                 Ok(false) => Finding::fail(
                     "the bucket takes conditional puts without their conditions, so its files do not guard among replicas",
                 )
@@ -108,13 +111,15 @@ pub(super) fn space(deps: &CheckDeps) -> Check {
     Check::new("disk-space", "The local disk has room", Severity::Major, move || {
         let folder = deps.config.storage.local.clone();
         async move {
+            let place = folder.display().to_string();
             let asked = tokio::task::spawn_blocking(move || free_bytes(&folder)).await;
             let Ok(Some((free, total))) = asked else {
-                return Finding::could_not_check(
-                    "the local folder's disk cannot be asked for its free space",
-                );
+                return Finding::could_not_check(format!(
+                    "the disk of {place} does not say how much of it is free"
+                ))
+                .next("df -h");
             };
-            let told = format!("{} MiB of {} MiB are free", free / MIB, total / MIB);
+            let told = format!("{} MiB of {} MiB are free on the disk of {place}", free / MIB, total / MIB);
             let clean = "innovation reconcile --verify";
             match free {
                 0..FREE_BYTES_FAIL => Finding::fail(told).next("RETENTION_DAYS=7").next(clean),

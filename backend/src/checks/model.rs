@@ -33,6 +33,7 @@ pub(super) fn endpoint(deps: &CheckDeps) -> Check {
             match answer.status {
                 200..=299 => {
                     Finding::warn(format!("{told}; it takes any key, so nobody's calls are counted"))
+                        .next("OPENROUTER_BASE_URL=https://openrouter.ai/api/v1")
                 }
                 500.. => Finding::fail(told).next("innovation doctor"),
                 _ => Finding::ok(told),

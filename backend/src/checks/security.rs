@@ -5,7 +5,7 @@ use storage::{control_plane::DatabaseInspection as _, postgres::address::Address
 
 use super::{
     check::{Check, Finding, Severity},
-    database::{asking, unanswered},
+    database::{asking, psql, unanswered},
     deps::CheckDeps,
 };
 use crate::config::{is_private_host, weak_secrets};
@@ -34,7 +34,7 @@ pub(super) fn grants(deps: &CheckDeps) -> Check {
         "grants",
         "Only its owner may read the control plane",
         Severity::Critical,
-        |_, database| async move {
+        |deps, database| async move {
             let facts = match database.grants().await {
                 Ok(facts) => facts,
                 Err(error) => return unanswered(&error),
@@ -66,7 +66,8 @@ pub(super) fn grants(deps: &CheckDeps) -> Check {
             grantees.dedup();
             let who = grantees.join(", ");
             Finding::fail(told.join("; ")).with(&facts).next(format!(
-            "psql \"$DATABASE_URL_NON_POOLING\" -c 'REVOKE ALL ON SCHEMA innovation FROM {who}; REVOKE ALL ON ALL TABLES IN SCHEMA innovation FROM {who}'"
+            "{} -c 'REVOKE ALL ON SCHEMA innovation FROM {who}; REVOKE ALL ON ALL TABLES IN SCHEMA innovation FROM {who}'",
+            psql(&deps)
         ))
         },
     )
@@ -78,18 +79,45 @@ pub(super) fn role(deps: &CheckDeps) -> Check {
         "database-role",
         "The database's role has no more than it needs",
         Severity::Minor,
-        |_, database| async move {
+        |deps, database| async move {
             match database.server().await {
                 Ok(server) if server.is_superuser => Finding::warn(format!(
                     "role {} is a superuser, which reads and changes everything",
                     server.role
                 ))
-                .next("psql \"$DATABASE_URL_NON_POOLING\" -c 'CREATE ROLE innovation LOGIN'"),
+                .next_all(own_role(&deps)),
                 Ok(server) => Finding::ok(format!("role {} is no superuser", server.role)),
                 Err(error) => unanswered(&error),
             }
         },
     )
+}
+
+/// The commands that make a role for the service, with the rights that it needs, and the line that uses it. The other role goes
+/// on migrating, and the new role gets the same rights on its later tables.
+fn own_role(deps: &CheckDeps) -> [String; 4] {
+    let address = deps.config.database.url.as_ref().and_then(|url| Address::parse(url).ok());
+    let place = address.filter(|address| address.options.get_socket().is_none()).map(|address| {
+        let options = address.options;
+        format!(
+            "{}:{}/{}",
+            options.get_host(),
+            options.get_port(),
+            options.get_database().unwrap_or("postgres")
+        )
+    });
+    let place = place.unwrap_or_else(|| "host:5432/database".to_owned());
+    let rights = "SELECT, INSERT, UPDATE, DELETE";
+    let psql = psql(deps);
+    [
+        "PASSWORD=$(openssl rand -hex 32)".to_owned(),
+        format!("{psql} -c \"CREATE ROLE innovation LOGIN PASSWORD '$PASSWORD'\""),
+        format!(
+            "{psql} -c 'GRANT USAGE ON SCHEMA public, innovation TO innovation; GRANT {rights} ON ALL TABLES IN SCHEMA public, \
+             innovation TO innovation; ALTER DEFAULT PRIVILEGES IN SCHEMA public, innovation GRANT {rights} ON TABLES TO innovation'"
+        ),
+        format!("DATABASE_URL=\"postgresql://innovation:$PASSWORD@{place}\""),
+    ]
 }
 
 pub(super) fn keys(deps: &CheckDeps) -> Check {
@@ -189,14 +217,31 @@ pub(super) fn open_access(deps: &CheckDeps) -> Check {
 pub(super) fn public_routes(deps: &CheckDeps) -> Check {
     let public = deps.public_routes.clone();
     Check::new("public-routes", "Only the intended routes are public", Severity::Critical, move || {
-        let unknown: Vec<&str> =
-            public.iter().copied().filter(|path| !PUBLIC_ROUTES.contains(path)).collect();
-        let finding = match unknown.is_empty() {
-            true => Finding::ok(format!("{} routes are public, as intended", public.len())),
-            false => Finding::fail(format!("public without intention: {}", unknown.join(", ")))
-                .next("innovation openapi"),
-        };
-        let finding = finding.with(json!({ "public": public }));
+        let finding = of_public(&public);
         async move { finding }
     })
+}
+
+fn of_public(public: &[&str]) -> Finding {
+    let unknown: Vec<&str> = public.iter().copied().filter(|path| !PUBLIC_ROUTES.contains(path)).collect();
+    match unknown.is_empty() {
+        true => Finding::ok(format!("{} routes are public, as intended", public.len())),
+        false => Finding::fail(format!("public without intention: {}", unknown.join(", ")))
+            .next("innovation openapi"),
+    }
+    .with(json!({ "public": public }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::check::Verdict;
+
+    #[test]
+    fn an_unintended_public_route_fails() {
+        let open = of_public(&["/health", "/api/admin/keys"]);
+        assert_eq!(open.verdict, Verdict::Fail);
+        assert!(open.evidence.contains("/api/admin/keys") && !open.evidence.contains("/health"), "{open:?}");
+        assert_eq!(of_public(&PUBLIC_ROUTES).verdict, Verdict::Ok);
+    }
 }

@@ -50,11 +50,11 @@ pub(super) fn backlog(deps: &CheckDeps) -> Check {
                 "{} are pending, the oldest for {} s; {} were given up",
                 counts.pending, counts.oldest_pending_seconds, counts.gave_up
             );
-            let data = json!(counts);
+            let data = json!(&counts);
             match () {
-                () if counts.gave_up > 0 => {
-                    Finding::fail(told).next("innovation webhooks replay --run RUN_ID")
-                }
+                () if counts.gave_up > 0 => Finding::fail(told).next_all(
+                    counts.gave_up_runs.iter().map(|run| format!("innovation webhooks replay --run {run}")),
+                ),
                 () if counts.pending > 0 && counts.oldest_pending_seconds > PENDING_SECONDS_MAX => {
                     Finding::fail(told).next("innovation webhooks send-now")
                 }

@@ -1,4 +1,5 @@
-//! The common part of the commands that check: their options, the report for people, and the exit code.
+//! `innovation doctor`, `preflight`, `audit security` and `gate`: each asks one set of checks, reports to people and programs, and
+//! answers by its exit code.
 
 use std::{collections::HashSet, process::ExitCode};
 
@@ -17,6 +18,7 @@ use crate::{
         of_problems,
         report::{Answered, Conclusion, Line, Report},
         run::{self, LIMIT},
+        sets,
         waive::{self, Acceptance, DAYS_MAX},
     },
     config::Problems,
@@ -43,28 +45,51 @@ pub struct CheckArgs {
     accept_until: Option<Timestamp>,
 }
 
-/// Asks the checks and reports. `question` is what the checks answer, for people.
-pub(super) async fn report(
-    command: &str,
-    question: &str,
-    args: &CheckArgs,
-    checks: Vec<Check>,
-    deps: &CheckDeps,
-) -> ExitCode {
-    if let Err(code) = accept(args, &checks, deps).await {
+/// A command that asks one set of checks.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckCommand {
+    /// As it is typed.
+    name: &'static str,
+    /// The question that the checks answer, for people.
+    question: &'static str,
+    checks: fn(&CheckDeps) -> Vec<Check>,
+}
+
+/// Asks what is wrong here.
+pub const DOCTOR: CheckCommand =
+    CheckCommand { name: "doctor", question: "does this installation work?", checks: sets::doctor };
+
+/// Asks everything that a deployment depends on.
+pub const PREFLIGHT: CheckCommand =
+    CheckCommand { name: "preflight", question: "may this be deployed here now?", checks: sets::preflight };
+
+/// Rights, keys, secrets, connections and routes.
+pub const AUDIT_SECURITY: CheckCommand = CheckCommand {
+    name: "audit security",
+    question: "is this installation closed to strangers?",
+    checks: sets::security,
+};
+
+/// Asks everything that production depends on.
+pub const GATE: CheckCommand =
+    CheckCommand { name: "gate", question: "may this go to production?", checks: sets::gate };
+
+/// Asks the checks of a command, and reports. Without a configuration, it reports what is wrong with the environment.
+pub async fn run(command: CheckCommand, args: &CheckArgs, deps: Result<CheckDeps, Problems>) -> ExitCode {
+    let deps = match deps {
+        Ok(deps) => deps,
+        Err(problems) => return report_problems(command, args, &problems),
+    };
+    let checks = (command.checks)(&deps);
+    if let Err(code) = accept(args, &checks, &deps).await {
         return code;
     }
-    let (answers, waivers) = tokio::join!(run::run(checks, &deps.clock), waivers(deps));
-    finish(command, question, args, &Report::new(answers, waivers, deps.clock.now()))
+    let (answers, waivers) = tokio::join!(run::run(checks, &deps.clock), waivers(&deps));
+    finish(command, args, &Report::new(answers, waivers, deps.clock.now()))
 }
 
 /// Reports that the environment is so wrong that no other check can run.
-pub(super) fn report_problems(
-    command: &str,
-    question: &str,
-    args: &CheckArgs,
-    problems: &Problems,
-) -> ExitCode {
+fn report_problems(command: CheckCommand, args: &CheckArgs, problems: &Problems) -> ExitCode {
     let finding = of_problems(problems, "a service");
     let check = Check::new("configuration", "The environment is valid", Severity::Critical, {
         let finding = finding.clone();
@@ -73,7 +98,7 @@ pub(super) fn report_problems(
     let answer = Answered { check, finding, elapsed: std::time::Duration::ZERO };
     let report = Report::new(vec![answer], Ok(Vec::new()), SystemClock::default().now());
     say("innovation: the other checks need a configuration; correct this first");
-    finish(command, question, args, &report)
+    finish(command, args, &report)
 }
 
 /// Stores what the operator accepts. The error is the exit code.
@@ -117,11 +142,11 @@ async fn waivers(deps: &CheckDeps) -> Result<Vec<Waiver>, String> {
     }
 }
 
-fn finish(command: &str, question: &str, args: &CheckArgs, report: &Report) -> ExitCode {
+fn finish(command: CheckCommand, args: &CheckArgs, report: &Report) -> ExitCode {
     if args.json {
-        put_json(&report.json(command));
+        put_json(&report.json(command.name));
     }
-    show(question, args.verbose, report);
+    show(command.question, args.verbose, report);
     match report.conclusion() {
         Conclusion::Failed => ExitCode::FAILURE,
         Conclusion::CouldNotCheck => ExitCode::from(EXIT_COULD_NOT_CHECK),

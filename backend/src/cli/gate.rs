@@ -6,16 +6,14 @@ use pipeline::clock::Timestamp;
 use serde_json::json;
 
 use super::{
-    checks::{CheckArgs, report, report_problems},
+    checks::{CheckArgs, GATE, run as run_checks},
     exit::{EXIT_COULD_NOT_CHECK, EXIT_USAGE},
     output::{fail, put_json, say},
 };
 use crate::{
-    checks::{confirm, deps::CheckDeps, sets},
+    checks::{confirm, deps::CheckDeps},
     config::Problems,
 };
-
-const QUESTION: &str = "may this go to production?";
 
 /// A longer text is no reference.
 const REFERENCE_CHARS_MAX: usize = 500;
@@ -51,8 +49,7 @@ struct Confirm {
 /// Asks what production depends on, or records a backup.
 pub async fn run(args: Args, deps: Result<CheckDeps, Problems>) -> ExitCode {
     match (args.command, deps) {
-        (None, Ok(deps)) => report("gate", QUESTION, &args.checks, sets::gate(&deps), &deps).await,
-        (None, Err(problems)) => report_problems("gate", QUESTION, &args.checks, &problems),
+        (None, deps) => run_checks(GATE, &args.checks, deps).await,
         (Some(Command::ConfirmBackup(confirm)), Ok(deps)) => confirm_backup(&confirm, &deps).await,
         (Some(Command::ConfirmBackup(_)), Err(problems)) => fail(&problems),
     }

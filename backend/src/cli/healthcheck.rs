@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use reqwest::{Response, redirect::Policy};
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -15,7 +15,7 @@ use super::{
     exit::EXIT_COULD_NOT_CHECK,
     output::{put, put_json, say},
 };
-use crate::config::Config;
+use crate::{config::Config, json_body};
 use foundation::tls;
 
 /// The time limit of the whole check. It is shorter than the limit in the `Dockerfile`, so that the reason is
@@ -90,7 +90,7 @@ async fn ask(url: &str, extra_ca_file: Option<&Path>) -> Result<(u16, Value), St
     let question = async {
         let response = builder.build()?.get(url).send().await?;
         let status = response.status().as_u16();
-        Ok((status, body(response).await?))
+        Ok((status, json_body::read(response, BODY_BYTES_MAX).await?))
     };
     match tokio::time::timeout(TIMEOUT, question).await {
         Ok(answer) => answer.map_err(|error: reqwest::Error| {
@@ -98,19 +98,6 @@ async fn ask(url: &str, extra_ca_file: Option<&Path>) -> Result<(u16, Value), St
         }),
         Err(_) => Err("no answer in time".to_owned()),
     }
-}
-
-async fn body(mut response: Response) -> reqwest::Result<Value> {
-    let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > BODY_BYTES_MAX {
-            bytes.truncate(BODY_BYTES_MAX);
-            break;
-        }
-    }
-    let as_text = |_| Value::String(String::from_utf8_lossy(&bytes).into_owned());
-    Ok(serde_json::from_slice(&bytes).unwrap_or_else(as_text))
 }
 
 #[cfg(test)]

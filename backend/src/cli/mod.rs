@@ -1,10 +1,8 @@
 //! The command line: one file per command. Errors and progress go to stderr, results to stdout.
 
 pub mod audit;
-pub mod audit_security;
 pub mod brands;
 pub mod checks;
-pub mod doctor;
 mod duration;
 pub mod env;
 pub mod eval;
@@ -20,7 +18,6 @@ mod leave_record;
 pub mod migrate;
 pub mod openapi;
 mod output;
-pub mod preflight;
 pub mod progress;
 pub mod reconcile;
 pub mod rehearse;
@@ -88,11 +85,11 @@ enum Command {
     /// Show the webhooks of runs, or send them again
     Webhooks(webhooks::Args),
     /// Say what is wrong with this installation, and what to type next
-    Doctor(doctor::Args),
+    Doctor(checks::CheckArgs),
     /// Say whether this may go to production, and why not
     Gate(gate::Args),
     /// Say whether this may be deployed here now
-    Preflight(preflight::Args),
+    Preflight(checks::CheckArgs),
     /// Show who changed what, or look for what a stranger could use
     #[command(subcommand)]
     Audit(Audit),
@@ -119,7 +116,7 @@ enum Audit {
     /// Show who changed what, the newest first; exit code 3 if a part of the audit could not be read
     Log(audit::LogArgs),
     /// Rights on the control plane, old keys, weak secrets, plain connections, public routes
-    Security(audit_security::Args),
+    Security(checks::CheckArgs),
 }
 
 /// Prints clap's answer: help, or what is wrong with the arguments. An argument may be a stranger's file name.
@@ -236,11 +233,11 @@ fn run_checks(command: Command) -> ExitCode {
             Err(problems) => Err(problems),
         };
         match command {
-            Command::Doctor(args) => doctor::run(args, deps).await,
+            Command::Doctor(args) => checks::run(checks::DOCTOR, &args, deps).await,
             Command::Gate(args) => gate::run(args, deps).await,
             Command::Smoke(args) => smoke::run(args, deps, &variables).await,
-            Command::Preflight(args) => preflight::run(args, deps).await,
-            Command::Audit(Audit::Security(args)) => audit_security::run(args, deps).await,
+            Command::Preflight(args) => checks::run(checks::PREFLIGHT, &args, deps).await,
+            Command::Audit(Audit::Security(args)) => checks::run(checks::AUDIT_SECURITY, &args, deps).await,
             _ => ExitCode::SUCCESS,
         }
     })

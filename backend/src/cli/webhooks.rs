@@ -80,9 +80,14 @@ async fn all(admin: &WebhookAdmin, json: bool) -> ExitCode {
     if json {
         put_json(&json!(counts));
     } else {
-        let DeliveryCounts { pending, delivered, gone, gave_up, oldest_pending_seconds } = counts;
+        let DeliveryCounts { pending, delivered, gone, gave_up, oldest_pending_seconds, .. } = &counts;
         put(&format!(
             "{pending} pending (the oldest for {oldest_pending_seconds} s), {delivered} delivered, {gone} refused for good (410), {gave_up} given up\n"
+        ));
+    }
+    for run in &counts.gave_up_runs {
+        say(&format!(
+            "given up for run {run}; to send its webhooks again: innovation webhooks replay --run {run}"
         ));
     }
     if counts.gave_up == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

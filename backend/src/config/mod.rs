@@ -178,12 +178,14 @@ pub fn problems_of_service(mut variables: BTreeMap<String, String>, in_productio
 pub fn weak_secrets(config: &Config) -> Vec<(&'static str, String)> {
     let access = &config.access;
     let webhook = config.webhooks.target.as_ref().and_then(|target| target.secret.as_ref());
-    let all: [(&'static str, Vec<&SecretString>); 5] = [
+    let all: [(&'static str, Vec<&SecretString>); 7] = [
         ("BACKEND_API_KEYS", access.api_keys.iter().collect()),
         ("ADMIN_API_KEYS", access.admin_keys.iter().collect()),
         ("METRICS_KEY", access.metrics_key.iter().collect()),
         ("WEBHOOK_SECRET", webhook.into_iter().collect()),
         ("FENCE_SECRET", config.analyst.fence_secret.iter().collect()),
+        ("KEY_CACHE_SECRET", access.key_cache_secret.iter().collect()),
+        ("ADMIN_SECRET", config.modes.admin_secret.iter().collect()),
     ];
     let weak = |secrets: Vec<&SecretString>| {
         secrets.into_iter().find_map(|secret| secret_strength::weakness(secret.expose_secret().as_bytes()))

@@ -1,17 +1,17 @@
-//! The use cases of flags: read, change, revert, and wait for the replicas.
+//! The use cases of flags: read, change and revert.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use pipeline::clock::Clock;
 use secrecy::SecretString;
 use serde_json::Value as Json;
 use storage::{
     StorageError, StorageErrorKind,
-    control_plane::{AuditRecord, FlagChange, FlagEdit, FlagEdits, FlagStore, ReplicaAck, StoredFlags},
+    control_plane::{AuditRecord, FlagChange, FlagEdit, FlagEdits, FlagStore, StoredFlags},
     files::FileStore,
     router::ReplicaPresence,
 };
-use tokio::{sync::Notify, time::timeout};
+use tokio::sync::Notify;
 
 use crate::audit::Actor;
 
@@ -26,12 +26,6 @@ use super::{
 
 /// How often a change is tried when other flags were changed at the same time.
 const ATTEMPTS: usize = 5;
-
-/// How often the acknowledgements are read while somebody waits for them.
-const ACKS_EVERY: Duration = Duration::from_millis(150);
-
-/// How long one look at the acknowledgements may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most changes of one page of history.
 pub const HISTORY_MAX: usize = 200;
@@ -66,14 +60,6 @@ pub enum FlagError {
     NoSecret,
     #[error("{0}")]
     Refused(String),
-}
-
-/// The replicas at the end of a wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WaitOutcome {
-    pub replicas: Vec<ReplicaAck>,
-    /// The live replicas that have not applied the revision.
-    pub missing: Vec<String>,
 }
 
 /// The use cases of flags. Cheap to clone.
@@ -178,37 +164,6 @@ impl FlagControl {
             return Err(FlagError::Unknown(key.to_owned()));
         }
         Ok(self.store()?.history(key, before, limit.min(HISTORY_MAX)).await?)
-    }
-
-    /// Waits until every live replica has applied a revision, for a limited time.
-    ///
-    /// # Errors
-    ///
-    /// [`FlagError::NoDatabase`], and [`FlagError::Unavailable`] if the last look at the acknowledgements failed.
-    pub async fn wait(&self, revision: u64, limit: Duration) -> Result<WaitOutcome, FlagError> {
-        let store = self.store()?;
-        let began = self.clock.monotonic();
-        loop {
-            let looked = timeout(LOOK_TIMEOUT, store.acknowledgements()).await.unwrap_or_else(|_| {
-                Err(StorageError::new(StorageErrorKind::Unavailable, "no answer from the database in time"))
-            });
-            let is_over = self.clock.monotonic().saturating_sub(began) >= limit;
-            match looked {
-                Ok(replicas) => {
-                    let missing: Vec<_> = replicas
-                        .iter()
-                        .filter(|replica| replica.revision.is_none_or(|applied| applied < revision))
-                        .map(|replica| replica.replica.clone())
-                        .collect();
-                    if missing.is_empty() || is_over {
-                        return Ok(WaitOutcome { replicas, missing });
-                    }
-                }
-                Err(error) if is_over => return Err(error.into()),
-                Err(_) => {}
-            }
-            tokio::time::sleep(ACKS_EVERY).await;
-        }
     }
 
     /// Makes changes together. A change of another flag at the same time is no obstacle.

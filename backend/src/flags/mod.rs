@@ -2,7 +2,8 @@
 //!
 //! * `definitions` has every flag. `value` is on, off or a share of the runs. `layers` orders the sources.
 //! * `source` has the flags in effect; `sync` brings them from the database, `order_import` from orders; `control` changes them.
-//! * `order` and `rollback` change the storage mode while the database is away.
+//! * `order` and `rollback` change the storage mode while the database is away; `order_refusal` and `settle` deal with orders that
+//!   count for nothing, and with those that the database contradicts. `wait` waits for the replicas.
 
 mod content;
 mod control;
@@ -12,17 +13,20 @@ mod layers;
 mod limited;
 mod order;
 mod order_import;
+mod order_refusal;
 mod parse;
 mod rollback;
+mod settle;
 mod snapshot;
 mod source;
 mod sync;
 mod value;
 mod view;
+mod wait;
 mod watched_file;
 
 pub use self::{
-    control::{FlagControl, FlagError, HISTORY_MAX, WaitOutcome},
+    control::{FlagControl, FlagError, HISTORY_MAX},
     definitions::{Category, Definition, Kind},
     effective::{DatabaseStanding, Effective, SwitchedOff},
     layers::{Layers, Reading, Source, Values},
@@ -33,4 +37,5 @@ pub use self::{
     sync::{FlagSync, ReplicaNote, SyncState},
     value::Value,
     view::{DatabaseWord, FlagListing, FlagView},
+    wait::WaitOutcome,
 };

@@ -95,8 +95,21 @@ impl Order {
     /// [`OrderRefusal`] says why it counts for nothing.
     pub fn verify(bytes: &[u8], secret: Option<&SecretString>, now: Timestamp) -> Result<Self, OrderRefusal> {
         let order = Self::verify_at_any_age(bytes, secret)?;
-        let age = now - order.at;
-        if age > VALID || age < -SKEW_MAX { Err(OrderRefusal::Time) } else { Ok(order) }
+        if order.is_in_time(now) { Ok(order) } else { Err(OrderRefusal::Time) }
+    }
+
+    /// Whether nobody may obey this order any more, whatever their secret is: it is no order, or its time is over. This trusts
+    /// the time that the order itself gives, so it decides nothing but how long a refused order is kept where it lies.
+    #[must_use]
+    pub fn is_over(bytes: &[u8], now: Timestamp) -> bool {
+        let signed = serde_json::from_slice::<Signed>(bytes);
+        let order = signed.and_then(|signed| serde_json::from_str::<Self>(&signed.order));
+        !order.is_ok_and(|order| order.is_in_time(now))
+    }
+
+    fn is_in_time(&self, now: Timestamp) -> bool {
+        let age = now - self.at;
+        (-SKEW_MAX..=VALID).contains(&age)
     }
 
     /// Reads a signed order of any age.
@@ -166,7 +179,10 @@ mod tests {
         assert_eq!(verify(changed.as_bytes(), Some(&secret), now), Err(OrderRefusal::Signature));
         for late in [TimeDelta::hours(25), -TimeDelta::minutes(6)] {
             assert_eq!(verify(&signed, Some(&secret), now + late), Err(OrderRefusal::Time));
+            assert!(Order::is_over(&signed, now + late));
         }
+        assert!(!Order::is_over(&signed, now), "a replica with the right secret may obey it");
+        assert!(Order::is_over(b"{}", now));
         assert_eq!(order.values().len(), 2);
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use storage::{
     StorageError,
     control_plane::{AuditRecord, FlagEdit, FlagEdits, StoredFlags},
-    files::{Note, NoteFolder},
+    files::NoteFolder,
 };
 use tokio::task::spawn_blocking;
 
@@ -13,9 +13,6 @@ use super::{
     order::Order,
     sync::{ACKNOWLEDGE_EVERY, FlagSync, ReplicaNote},
 };
-
-/// How many refused orders are remembered, so that each is logged once.
-const REFUSED_MAX: usize = 200;
 
 impl FlagSync {
     /// Applies the newest order while the database is away. Makes changes of the orders when it is back.
@@ -27,7 +24,10 @@ impl FlagSync {
                 Vec::new()
             }
         };
-        let mut orders: Vec<Order> = notes.iter().filter_map(|note| self.verified(note)).collect();
+        let mut orders = Vec::new();
+        for note in &notes {
+            orders.extend(self.verified(note).await);
+        }
         if let Some(held) = self.source.order().filter(|held| orders.iter().all(|order| order.id != held.id))
         {
             orders.push(held);
@@ -42,22 +42,6 @@ impl FlagSync {
             None => self.obey(orders.pop()).await,
         }
         self.note_applied().await;
-    }
-
-    fn verified(&self, note: &Note) -> Option<Order> {
-        let refusal = match Order::verify(&note.bytes, self.secret.as_ref(), self.clock.now()) {
-            Ok(order) => return Some(order),
-            Err(refusal) => refusal,
-        };
-        self.log_refusal(&note.name, &refusal);
-        None
-    }
-
-    fn log_refusal(&self, order: &str, reason: &dyn std::fmt::Display) {
-        let mut state = self.state.lock();
-        if state.refused.len() < REFUSED_MAX && state.refused.insert(order.to_owned()) {
-            tracing::error!(event = "flag_order_refused", order, %reason, "an order to change flags counts for nothing: {reason}");
-        }
     }
 
     /// Lets an order hold. An order whose giver knew less of the database than this process does is left to a person.
@@ -172,7 +156,7 @@ impl FlagSync {
         let name = note_name(&self.replica);
         let done = match (&order, serde_json::to_vec(&note)) {
             (Some(_), Ok(bytes)) => self.files.write_note(NoteFolder::FlagAcks, &name, bytes).await,
-            _ => self.files.remove_note(NoteFolder::FlagAcks, &name).await,
+            _ => self.remove_notes(&name).await,
         };
         match done {
             Ok(()) => self.state.lock().noted = order.map(|_| (note, now)),
@@ -180,6 +164,19 @@ impl FlagSync {
                 tracing::debug!(event = "flag_ack_not_written", %error, "the acknowledgement of an order could not be written");
             }
         }
+    }
+
+    /// Removes this replica's note when no order holds any more, and those of replicas that ended before they could.
+    async fn remove_notes(&self, name: &str) -> Result<(), StorageError> {
+        let now = self.clock.now();
+        for note in self.files.notes(NoteFolder::FlagAcks).await? {
+            let read = serde_json::from_slice::<ReplicaNote>(&note.bytes);
+            let is_live = read.is_ok_and(|note| note.is_live(now));
+            if !is_live {
+                self.files.remove_note(NoteFolder::FlagAcks, &note.name).await?;
+            }
+        }
+        self.files.remove_note(NoteFolder::FlagAcks, name).await
     }
 }
 

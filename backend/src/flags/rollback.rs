@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use storage::{
     files::NoteFolder,
     mode::Mode,
@@ -15,7 +14,7 @@ use crate::audit::Actor;
 
 use super::{
     control::{FlagControl, FlagError},
-    definitions::{DATABASE_WRITES, FILE_FALLBACK, find},
+    definitions::{DATABASE_WRITES, FILE_FALLBACK},
     order::{Order, flags_of},
     sync::ReplicaNote,
     value::Value,
@@ -239,45 +238,6 @@ impl FlagControl {
         }
     }
 
-    /// Decides about an order that the database contradicts: the order becomes a change, or the database's flags stay.
-    ///
-    /// # Errors
-    ///
-    /// [`FlagError::NoOrder`] if no such order is open here, and those of [`FlagControl::set`].
-    pub async fn settle(
-        &self,
-        order_id: &str,
-        keeps_order: bool,
-        reason: &str,
-        by: &Actor,
-    ) -> Result<u64, FlagError> {
-        let order = self.open_order(order_id).await?;
-        let stored = self.refresh().await?;
-        let mut edits = Vec::new();
-        for (key, is_on) in &order.flags {
-            let flag = find(key).ok_or_else(|| FlagError::Unknown(key.clone()))?;
-            let in_database =
-                stored.flags.iter().find(|flag| flag.key == *key).and_then(|flag| flag.value.clone());
-            let value = if keeps_order { Some(json!(is_on)) } else { in_database };
-            edits.push((flag, value.and_then(|json| super::parse::of_json(flag, &json))));
-        }
-        let changes = self.edit(&edits, "flag.settle", reason, None, Some(order_id), by).await?;
-        Ok(changes.last().map_or(0, |change| change.revision))
-    }
-
-    async fn open_order(&self, order_id: &str) -> Result<Order, FlagError> {
-        if let Some(held) = self.source.order().filter(|held| held.id == order_id) {
-            return Ok(held);
-        }
-        let notes = self.files.notes(NoteFolder::FlagOrders).await?;
-        let note = notes.iter().find(|note| note.name == order_id);
-        let order = note.and_then(|note| {
-            // A person looks at it now, so its age does not count.
-            Order::verify_at_any_age(&note.bytes, self.secret.as_ref()).ok()
-        });
-        order.ok_or_else(|| FlagError::NoOrder(order_id.to_owned()))
-    }
-
     /// The replicas of the database's registry, of the last good look at it, and of the notes in the file storage.
     async fn known_replicas(&self, database_is_reachable: bool) -> Vec<String> {
         let listed = match &self.store {
@@ -299,7 +259,9 @@ impl FlagControl {
 
     async fn notes(&self) -> Vec<ReplicaNote> {
         let notes = self.files.notes(NoteFolder::FlagAcks).await.unwrap_or_default();
-        notes.iter().filter_map(|note| serde_json::from_slice(&note.bytes).ok()).collect()
+        let now = self.clock.now();
+        let notes = notes.iter().filter_map(|note| serde_json::from_slice::<ReplicaNote>(&note.bytes).ok());
+        notes.filter(|note| note.is_live(now)).collect()
     }
 }
 

@@ -6,6 +6,9 @@
 //! this replica, and so do the last known flags of the database. The file is polled, because inotify does not support
 //! every kind of mount. Half a second of delay is short enough for a person.
 
+mod alarms;
+mod file;
+
 use std::{path::PathBuf, sync::Arc};
 
 use parking_lot::Mutex;
@@ -22,9 +25,8 @@ use super::{
     effective::{DatabaseStanding, Effective, SwitchedOff, database_values, log_changes},
     layers::{Layers, Reading, Source, Values},
     order::Order,
-    parse,
     snapshot::{self, Snapshot},
-    watched_file::{Basis, FileState, WatchedFile},
+    watched_file::WatchedFile,
 };
 
 /// The current flags. Cheap to clone.
@@ -115,6 +117,12 @@ impl FlagSource {
         self.0.storage.subscribe()
     }
 
+    /// Returns a receiver of every change of any flag.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Effective>> {
+        self.0.effective.subscribe()
+    }
+
     /// The flags in effect.
     #[must_use]
     pub fn effective(&self) -> Arc<Effective> {
@@ -161,85 +169,6 @@ impl FlagSource {
     /// Changes what this process knows of the database.
     pub fn note(&self, change: impl FnOnce(&mut DatabaseStanding)) {
         change(&mut self.0.standing.lock());
-    }
-
-    /// The problem of the sources, while there is one, and the flags that apply.
-    #[must_use]
-    pub fn alarm(&self) -> Option<String> {
-        let of_file = self.0.file.as_ref().and_then(|file| file.state.lock().alarm.clone());
-        of_file.or_else(|| self.database_alarm())
-    }
-
-    /// As [`FlagSource::alarm`], without names of this machine.
-    #[must_use]
-    pub fn public_alarm(&self) -> Option<String> {
-        let of_file = self.0.file.as_ref().and_then(|file| {
-            let state = file.state.lock();
-            let basis = state.alarm.as_ref().and(state.basis)?;
-            Some(format!("FLAGS_FILE cannot be used; {}; see the log", basis.as_str()))
-        });
-        of_file.or_else(|| self.database_alarm())
-    }
-
-    fn database_alarm(&self) -> Option<String> {
-        let standing = self.0.standing.lock();
-        if let Some(order) = &standing.conflict {
-            return Some(format!(
-                "the flags of the database were changed after the order {order} was given without it; the order holds here \
-                 until a person decides: innovation flags settle {order} --keep order|database --reason …"
-            ));
-        }
-        standing.is_refused.then(|| {
-            "the flags of the database would switch off all storage of this replica; its last good storage flags stay"
-                .to_owned()
-        })
-    }
-
-    /// Whether there is a file to read.
-    #[must_use]
-    pub fn has_file(&self) -> bool {
-        self.0.file.is_some()
-    }
-
-    /// Reads the file, if there is one. Blocks, for a limited time.
-    pub fn look(&self) {
-        let Some(file) = &self.0.file else { return };
-        match file.read().and_then(|text| Ok((self.parse(&text)?, text))) {
-            Ok((values, text)) => {
-                let _ = self.update(Source::File, None, |layers| layers.file = values);
-                *file.state.lock() = FileState { alarm: None, basis: Some(Basis::LastGood) };
-                if let Some(snapshot) = &file.snapshot {
-                    snapshot.keep(text);
-                }
-            }
-            Err(reason) => {
-                let known = file.state.lock().basis.filter(|basis| *basis != Basis::Unanswered);
-                file.reject(&reason, known.unwrap_or_else(|| self.fall_back(file)));
-            }
-        }
-    }
-
-    /// Takes the flags of the file's copy, if there is one.
-    fn fall_back(&self, file: &WatchedFile) -> Basis {
-        let Some(snapshot) = &file.snapshot else { return Basis::Environment };
-        let Ok(text) = snapshot.load() else { return Basis::Unanswered };
-        match text.and_then(|text| self.parse(&text).ok()) {
-            Some(values) => {
-                let _ = self.update(Source::File, None, |layers| layers.file = values);
-                Basis::Snapshot
-            }
-            None => Basis::Environment,
-        }
-    }
-
-    /// Parses the file's lines. A flag that the file lacks comes from the sources below it.
-    fn parse(&self, text: &str) -> Result<Values, String> {
-        let file = parse::of_file(text)?;
-        let layers = Layers { file: file.clone(), ..self.layers() };
-        if layers.switch_off_storage() {
-            return Err("it would switch off all storage".to_owned());
-        }
-        Ok(file)
     }
 
     /// Applies the flags of the database, and keeps them for a later start. Blocks, for a limited time.

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use parking_lot::Mutex;
 use pipeline::clock::{Clock, Timestamp};
 use secrecy::SecretString;
@@ -35,6 +36,17 @@ pub struct ReplicaNote {
     pub order_id: Option<String>,
     /// The source of its storage flags.
     pub source: String,
+}
+
+/// How old the note of a live replica may be. It is written every 15 seconds, by a clock that may be minutes off.
+const NOTE_LIVES: TimeDelta = TimeDelta::minutes(5);
+
+impl ReplicaNote {
+    /// Whether its replica may still be there.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now - self.at <= NOTE_LIVES
+    }
 }
 
 /// The flags' way into this process. One pass at a time.

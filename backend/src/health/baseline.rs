@@ -84,6 +84,7 @@ impl BaselineKeeper {
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     pub async fn keep(&self) -> Result<(), StorageError> {
         let hour = hour_of(self.clock.now());
+        // A statement of its own: the lock lasts until its end, and the figures take it, too.
         let begun = self.begun.lock().clone();
         let figures = self.figures()?;
         if figures.requests > 0 {

@@ -14,7 +14,7 @@ const REMEMBER: Duration = Duration::from_secs(600);
 
 /// Headers that a page's own code may send: a key, the last seen event, and additions of `fetch` and its
 /// wrappers.
-const FROM_PAGES: [HeaderName; 11] = [
+const FROM_PAGES: [HeaderName; 12] = [
     header::ACCEPT,
     header::ACCEPT_LANGUAGE,
     header::AUTHORIZATION,
@@ -23,6 +23,8 @@ const FROM_PAGES: [HeaderName; 11] = [
     header::CONTENT_TYPE,
     header::PRAGMA,
     HeaderName::from_static("idempotency-key"),
+    // Clients of OFREP ask whether flags have changed.
+    header::IF_NONE_MATCH,
     // Programs that follow events with their own `fetch` send it. A browser's `EventSource` needs no
     // permission.
     HeaderName::from_static("last-event-id"),
@@ -87,17 +89,18 @@ const FROM_TRACING: [&str; 41] = [
 ];
 
 /// Headers of an answer that a page may read, besides the simple ones that browsers always show.
-const FOR_PAGES: [HeaderName; 6] = [
+const FOR_PAGES: [HeaderName; 7] = [
     request_id::HEADER,
     header::RETRY_AFTER,
     header::LOCATION,
     header::ALLOW,
+    header::ETAG,
     header::CONTENT_DISPOSITION,
     header::WWW_AUTHENTICATE,
 ];
 
-/// The layer for these rules. None without rules.
-pub(super) fn layer(rules: &[OriginRule]) -> Option<CorsLayer> {
+/// The layer for these rules, and for the methods of the routes. None without rules.
+pub(super) fn layer(rules: &[OriginRule], methods: Vec<Method>) -> Option<CorsLayer> {
     if rules.is_empty() {
         return None;
     }
@@ -107,7 +110,7 @@ pub(super) fn layer(rules: &[OriginRule]) -> Option<CorsLayer> {
     });
     let layer = CorsLayer::new()
         .allow_origin(is_allowed)
-        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
+        .allow_methods(methods)
         .allow_headers(
             FROM_PAGES.into_iter().chain(FROM_TRACING.map(HeaderName::from_static)).collect::<Vec<_>>(),
         )

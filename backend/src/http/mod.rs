@@ -19,6 +19,7 @@ mod connections;
 mod cors;
 mod docs;
 pub mod error;
+mod event_stream;
 pub mod fair_share;
 mod guards;
 pub mod health;

@@ -1,6 +1,8 @@
 //! `/ofrep/v1`: flags for other clients, by the OpenFeature Remote Evaluation Protocol 0.3.0. Its errors have the protocol's
 //! own form, because its clients read that.
 
+pub(super) mod events;
+
 use axum::{
     Json,
     extract::{Path, Request, State, rejection::PathRejection},
@@ -97,7 +99,34 @@ enum EvaluationOrFailure {
 #[derive(Debug, Serialize, JsonSchema)]
 struct BulkEvaluation {
     flags: Vec<EvaluationOrFailure>,
+    /// Where a client hears of changes, so that it need not poll.
+    #[serde(rename = "eventStreams")]
+    event_streams: [EventStream; 1],
 }
+
+/// A stream of changes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EventStream {
+    /// `sse`: Server-Sent Events.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    endpoint: EventEndpoint,
+    #[serde(rename = "inactivityDelaySec")]
+    inactivity_delay_sec: u32,
+}
+
+/// The stream's address at the origin of this API. It needs the same key.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EventEndpoint {
+    #[serde(rename = "requestUri")]
+    request_uri: &'static str,
+}
+
+const EVENTS: EventStream = EventStream {
+    kind: "sse",
+    endpoint: EventEndpoint { request_uri: events::PATH },
+    inactivity_delay_sec: events::INACTIVITY_SECONDS,
+};
 
 const BODY_PROBLEMS: &[codes::Code] =
     &[codes::INCOMPLETE_BODY, codes::BODY_TIMEOUT, codes::BODY_TOO_LARGE, codes::UNSUPPORTED_MEDIA_TYPE];
@@ -156,7 +185,7 @@ pub(super) async fn all(State(state): State<HttpState>, request: Request) -> Res
         .readings
         .iter()
         .map(|reading| evaluate(reading, effective.revision, targeting_key.as_deref()));
-    let answer = BulkEvaluation { flags: evaluated.collect() };
+    let answer = BulkEvaluation { flags: evaluated.collect(), event_streams: [EVENTS] };
     // It covers the values, their sources and the context.
     let text = serde_json::to_string(&answer).map_err(|_| Problem::internal())?;
     let digest = sha256_hex(format!("{}\n{text}", targeting_key.unwrap_or_default()).as_bytes());

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use axum::{
     Json, Router,
+    http::Method,
     middleware::{from_fn, from_fn_with_state},
     response::Response,
 };
@@ -69,6 +70,7 @@ fn evaluations() -> Routes {
     Routes::requiring(Permission::ReadRuns)
         .post("/ofrep/v1/evaluate/flags", ofrep::all, ofrep::describe_all())
         .post("/ofrep/v1/evaluate/flags/{key}", ofrep::one, ofrep::describe_one())
+        .get(ofrep::events::PATH, ofrep::events::follow, ofrep::events::describe())
 }
 
 /// The reads of operators.
@@ -122,6 +124,15 @@ pub(super) fn served() -> Vec<Served> {
     guarded().into_iter().chain([public()]).flat_map(|routes| routes.served).collect()
 }
 
+/// Every method that some route has. A route of GET answers HEAD, too.
+fn methods() -> Vec<Method> {
+    let mut named: Vec<String> = served().iter().map(|served| served.method.to_uppercase()).collect();
+    named.push(Method::HEAD.to_string());
+    named.sort_unstable();
+    named.dedup();
+    named.iter().filter_map(|name| name.parse().ok()).collect()
+}
+
 /// The addresses that everybody may ask.
 #[must_use]
 pub fn public_paths() -> Vec<&'static str> {
@@ -144,7 +155,7 @@ pub fn router(state: HttpState) -> Router {
         .layer(from_fn_with_state(state.clone(), guards::time_limit))
         .layer(from_fn(guards::catch_panic))
         .layer(from_fn_with_state(state.clone(), guards::limit_share));
-    if let Some(cors) = cors::layer(&state.access.allowed_origins) {
+    if let Some(cors) = cors::layer(&state.access.allowed_origins, methods()) {
         router = router.layer(cors);
     }
     let router = router

@@ -3,10 +3,12 @@
 use std::{path::Path, time::Duration};
 
 use foundation::tls;
-use reqwest::{Client, Method, Response, header::HeaderValue, redirect::Policy};
+use reqwest::{Client, Method, header::HeaderValue, redirect::Policy};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
+
+use crate::json_body;
 
 /// The limit of one request. The service's own is 30 s, and a healthy answer takes milliseconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,7 +102,7 @@ impl SmokeClient {
         let answered = async {
             let response = request.send().await?;
             let status = response.status().as_u16();
-            Ok(Answer { status, body: read(response).await? })
+            Ok(Answer { status, body: json_body::read(response, BODY_BYTES_MAX).await? })
         };
         answered.await.map_err(|error: reqwest::Error| match () {
             () if error.is_connect() => "no connection".to_owned(),
@@ -108,17 +110,4 @@ impl SmokeClient {
             () => "the connection broke".to_owned(),
         })
     }
-}
-
-async fn read(mut response: Response) -> reqwest::Result<Value> {
-    let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await? {
-        bytes.extend_from_slice(&piece);
-        if bytes.len() > BODY_BYTES_MAX {
-            bytes.truncate(BODY_BYTES_MAX);
-            break;
-        }
-    }
-    let as_text = |_| Value::String(String::from_utf8_lossy(&bytes).into_owned());
-    Ok(serde_json::from_slice(&bytes).unwrap_or_else(as_text))
 }

@@ -95,6 +95,7 @@ impl WebhookAdmin {
             all.delivered += one.delivered;
             all.gone += one.gone;
             all.gave_up += one.gave_up;
+            one.gave_up_runs.iter().for_each(|run| all.name_gave_up(run));
             all.oldest_pending_seconds = all.oldest_pending_seconds.max(one.oldest_pending_seconds);
         }
         Ok(all)

@@ -571,6 +571,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ofrep/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow changes of flags (OFREP 0.3.0, Server-Sent Events)
+         * @description Each event says that flags may have changed, and that the client must evaluate them again. It comes twice: at once, and when every replica has the change. The id is the number of changes that this replica has seen. The service sends a comment every 15 seconds.
+         */
+        get: operations["followFlags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -807,6 +827,8 @@ export interface components {
         };
         /** @description All flags. */
         BulkEvaluation: {
+            /** @description Where a client hears of changes, so that it need not poll. */
+            eventStreams: components["schemas"]["EventStream"][];
             flags: components["schemas"]["EvaluationOrFailure"][];
         };
         /** @description A run was cancelled, now or earlier. */
@@ -958,6 +980,18 @@ export interface components {
         EvaluationRequest: {
             context?: components["schemas"]["EvaluationContext"] | null;
         };
+        /** @description The stream's address at the origin of this API. It needs the same key. */
+        EventEndpoint: {
+            requestUri: string;
+        };
+        /** @description A stream of changes. */
+        EventStream: {
+            endpoint: components["schemas"]["EventEndpoint"];
+            /** Format: uint32 */
+            inactivityDelaySec: number;
+            /** @description `sse`: Server-Sent Events. */
+            type: string;
+        };
         /** @description A quote from the document, with the page it stands on. */
         Evidence: {
             /** @description The places of the quote's lines on the page, where the format has places. */
@@ -1095,6 +1129,14 @@ export interface components {
             value: unknown;
             /** @description Its variable in the environment. */
             variable: string;
+        };
+        /** @description The data of an event. */
+        FlagsChanged: {
+            /**
+             * @description The client asks for all flags again.
+             * @constant
+             */
+            type: "refetchEvaluation";
         };
         /**
          * @description The format of a document, by its content and not by its name.
@@ -6656,6 +6698,117 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    followFlags: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the events; the schema is that of one event's data */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["FlagsChanged"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time; `too_many_streams`: too many event streams are open */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys" | "too_many_streams";
                         /** @constant */
                         status?: 429;
                     } & components["schemas"]["Problem"];

@@ -1,7 +1,8 @@
 """An S3 server for tests: moto's, with one request at a time.
 
 Real S3 decides a conditional put in one step. moto looks and then writes, so that of two at once both may win; behind a
-lock neither can. Everything is kept in memory and goes with the process.
+lock neither can. Everything is kept in memory and goes with the process. With --without-conditions it ignores the conditions of
+requests, as older servers do.
 """
 
 import io
@@ -28,6 +29,9 @@ def main():
     def one_at_a_time(environ, start_response):
         # The body first: a client that is slow, or gone, must hold up nobody else.
         length = int(environ.get("CONTENT_LENGTH") or 0)
+        if "--without-conditions" in sys.argv:
+            environ.pop("HTTP_IF_NONE_MATCH", None)
+            environ.pop("HTTP_IF_MATCH", None)
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(length))
         with lock:
             return list(application(environ, start_response))

@@ -1,22 +1,28 @@
 //! Stores the figures of each hour, so that the next deployment can be compared with this one.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use storage::router::Router;
 
 use crate::{
     background::{Outcome, Pass, Schedule, Task, TaskError},
     health::baseline::BaselineKeeper,
 };
 
-/// A deployment that is replaced loses the last minute of its figures.
-const PERIOD: Duration = Duration::from_secs(60);
+/// The period of a service: a deployment that is replaced loses the last minute of its figures.
+pub const PERIOD: Duration = Duration::from_secs(60);
 
-#[derive(Debug)]
 pub struct KeepBaseline {
     pub keeper: Arc<BaselineKeeper>,
-    pub router: Arc<Router>,
+    /// Whether the mode has a database now.
+    pub uses_database: Box<dyn Fn() -> bool + Send + Sync>,
+    pub period: Duration,
+}
+
+impl fmt::Debug for KeepBaseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepBaseline").field("keeper", &self.keeper).finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
@@ -26,7 +32,7 @@ impl Task for KeepBaseline {
     }
 
     fn schedule(&self) -> Schedule {
-        Schedule::every(PERIOD).after_a_period()
+        Schedule::every(self.period).after_a_period()
     }
 
     fn log_outage(&self, error: &TaskError) {
@@ -34,7 +40,7 @@ impl Task for KeepBaseline {
     }
 
     async fn pass(&mut self, _: &Pass<'_>) -> Result<Outcome, TaskError> {
-        if !self.router.uses_database() {
+        if !(self.uses_database)() {
             return Ok(Outcome::Skipped("this mode does not use the database"));
         }
         self.keeper.keep().await?;

@@ -9,7 +9,7 @@ use crate::{
         Lifetime,
         tasks::{
             audit::ImportAudit,
-            baseline::KeepBaseline,
+            baseline::{self, KeepBaseline},
             bucket_guard::BucketGuard,
             change_publisher::PublishChanges,
             database_probe::DatabaseProbe,
@@ -67,7 +67,10 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
     let sweep = SweepDocuments::new(service.router.clone(), service.clock.clone());
     background.start(Lifetime::Signal, sweep);
     if let Some(keeper) = service.baseline.clone() {
-        background.start(Lifetime::Signal, KeepBaseline { keeper, router: service.router.clone() });
+        let router = service.router.clone();
+        let uses_database = Box::new(move || router.uses_database());
+        let keep = KeepBaseline { keeper, uses_database, period: baseline::PERIOD };
+        background.start(Lifetime::Signal, keep);
     }
     background.start(Lifetime::Signal, ImportAudit::new(service.http.audit.clone()));
     background.start(Lifetime::Signal, FinishRemovals { router: service.router.clone() });

@@ -11,6 +11,7 @@ use crate::flags::{
     content::BYTES_MAX,
     definitions::{DATABASE_WRITES, FILE_FALLBACK, PAUSE_CLAIMS},
     value::Value,
+    watched_file::Basis,
 };
 
 /// The environment of most deployments.

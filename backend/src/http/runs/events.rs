@@ -4,13 +4,13 @@
 //! gives up for good. So temporary problems (storage is down, the replica stops) get 200 with a stream that
 //! ends at once. A finished run gets 204.
 
-use std::{convert::Infallible, fmt::Write as _, time::Duration};
+use std::{convert::Infallible, fmt::Write as _};
 
 use axum::{
     Extension,
     body::{Body, Bytes},
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use futures_util::stream;
@@ -28,32 +28,17 @@ use crate::{
         cache_control::NO_STORE,
         codes,
         error::Problem,
+        event_stream::{KEEP_ALIVE, KEEP_ALIVE_TEXT, come_again, streaming, too_many},
         state::HttpState,
         streams::{Admitted, Client},
     },
     runs::{EventId, EventKind, Progress, QueryError, RunEvent, RunWatch, Update},
 };
-use foundation::resilience::Jitter;
-
-/// The time between two comments on a quiet stream. Proxies cut a stream that is silent for a minute, and a
-/// failed write shows that the client has gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// The longest wait before a client reconnects; the shortest is half of it. So the clients of a stopping
-/// replica do not reconnect all at once.
-const COME_AGAIN_MAX: Duration = Duration::from_secs(4);
-
-/// `Retry-After` while too many streams are open. A run takes minutes.
-const RETRY_STREAMS: Duration = Duration::from_secs(10);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The query parameter that replaces the header.
 const LAST_EVENT_ID_QUERY: &str = "last_event_id";
-
-/// Without it, nginx and similar proxies buffer events until there are enough of them.
-const UNBUFFERED: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
 /// Follows a run: sends the events after the last one that the client has seen, and then each new one.
 pub(in crate::http) async fn follow(
@@ -68,9 +53,7 @@ pub(in crate::http) async fn follow(
         return Ok(streaming(Body::from(come_again())));
     }
     let Some(admitted) = state.streams.admit(Client::of(&request, &state.access)) else {
-        let detail =
-            "too many event streams are open (MAX_EVENT_STREAMS_PER_CLIENT); close one, or try again later";
-        return Err(Problem::unavailable(codes::TOO_MANY_STREAMS, detail, RETRY_STREAMS));
+        return Err(too_many());
     };
     let (progress, follower) = match state.watchers.follow(&run_id, &Scope::from(&caller)).await {
         Ok(followed) => followed,
@@ -125,18 +108,9 @@ fn invalid_last_event_id() -> Problem {
     Problem::new(codes::INVALID_LAST_EVENT_ID, detail)
 }
 
-fn streaming(body: Body) -> Response {
-    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    (NO_STORE, [content_type, UNBUFFERED], body).into_response()
-}
-
 /// No store can show the run now: tells the client to reconnect.
 fn unavailable(run_id: &RunId) -> Response {
     streaming(Body::from(come_again() + &without_id("unavailable", run_id)))
-}
-
-fn come_again() -> String {
-    format!("retry: {}\n\n", Jitter::Random.spread(COME_AGAIN_MAX).as_millis())
 }
 
 /// An event about the stream and not about the run. A reconnecting client gets it again.
@@ -183,7 +157,7 @@ impl Stream {
                 biased;
                 () = self.ending.cancelled() => return None,
                 seen = self.follower.changed() => seen,
-                () = &mut keep_alive => return Some(": keep-alive\n\n".to_owned()),
+                () = &mut keep_alive => return Some(KEEP_ALIVE_TEXT.to_owned()),
             };
             let text = match seen {
                 Update::Run(progress) => self.take(&progress),

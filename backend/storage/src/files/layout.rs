@@ -90,6 +90,9 @@ pub(super) const AUDIT_FOLDER: &str = ".audit";
 /// Orders to change flags, given while the database was away.
 pub(super) const FLAG_ORDERS_FOLDER: &str = ".flags/orders";
 
+/// Orders that nobody may obey.
+pub(super) const FLAG_REFUSED_FOLDER: &str = ".flags/refused";
+
 /// The flags that each replica has applied.
 pub(super) const FLAG_ACKS_FOLDER: &str = ".flags/acks";
 

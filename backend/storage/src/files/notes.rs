@@ -3,7 +3,7 @@
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        layout::{FLAG_ACKS_FOLDER, FLAG_ORDERS_FOLDER},
+        layout::{FLAG_ACKS_FOLDER, FLAG_ORDERS_FOLDER, FLAG_REFUSED_FOLDER},
         run_files::RunFiles,
         store::FileStore,
     },
@@ -23,6 +23,8 @@ const NAME_BYTES_MAX: usize = 100;
 pub enum NoteFolder {
     /// Orders to change flags, given while the database was away.
     FlagOrders,
+    /// Orders that nobody may obey, for a person who wants to know what they said.
+    FlagRefused,
     /// The flags that each replica has applied.
     FlagAcks,
 }
@@ -38,6 +40,7 @@ impl NoteFolder {
     const fn name(self) -> &'static str {
         match self {
             Self::FlagOrders => FLAG_ORDERS_FOLDER,
+            Self::FlagRefused => FLAG_REFUSED_FOLDER,
             Self::FlagAcks => FLAG_ACKS_FOLDER,
         }
     }
@@ -74,7 +77,18 @@ impl FileStore {
         .await
     }
 
-    /// Reads the notes of a folder in the order of their names: of too many the last ones.
+    /// Moves a note to another folder. Killed in between, it is in both, and the next call removes it here.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileStore::write_note`].
+    pub async fn move_note(&self, from: NoteFolder, to: NoteFolder, note: &Note) -> Result<(), StorageError> {
+        self.write_note(to, &note.name, note.bytes.clone()).await?;
+        self.remove_note(from, &note.name).await
+    }
+
+    /// Reads the notes of a folder in the order of their names: of too many the last ones. A note that is too large to be one
+    /// of ours has no content.
     ///
     /// # Errors
     ///
@@ -103,9 +117,9 @@ fn read_all(files: &RunFiles, folder: NoteFolder) -> Result<Vec<Note>, StorageEr
     let newest = names.split_off(names.len().saturating_sub(NOTES_MAX));
     let mut notes = Vec::new();
     for name in newest {
-        let stored = io.read(&format!("{}/{name}", folder.name()))?;
-        if let Some(stored) = stored.filter(|stored| stored.bytes.len() <= NOTE_BYTES_MAX) {
-            notes.push(Note { name, bytes: stored.bytes });
+        if let Some(stored) = io.read(&format!("{}/{name}", folder.name()))? {
+            let is_ours = stored.bytes.len() <= NOTE_BYTES_MAX;
+            notes.push(Note { name, bytes: if is_ours { stored.bytes } else { Vec::new() } });
         }
     }
     Ok(notes)
@@ -147,7 +161,11 @@ mod tests {
         assert_eq!(texts, [("a", b"2".as_slice()), ("b", b"3")]);
         store.remove_note(NoteFolder::FlagOrders, "a").await.unwrap();
         store.remove_note(NoteFolder::FlagOrders, "a").await.unwrap();
-        assert_eq!(store.notes(NoteFolder::FlagOrders).await.unwrap().len(), 1);
+        for _ in 0..2 {
+            store.move_note(NoteFolder::FlagOrders, NoteFolder::FlagRefused, &all[1]).await.unwrap();
+            assert_eq!(store.notes(NoteFolder::FlagOrders).await, Ok(Vec::new()));
+            assert_eq!(store.notes(NoteFolder::FlagRefused).await, Ok(vec![all[1].clone()]));
+        }
         assert_eq!(store.notes(NoteFolder::FlagAcks).await, Ok(Vec::new()));
         for bad in ["", "../x", "a/b", ".hidden", &"x".repeat(101)] {
             let kind = store.write_note(NoteFolder::FlagAcks, bad, Vec::new()).await.unwrap_err().kind;

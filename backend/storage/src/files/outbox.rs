@@ -193,7 +193,10 @@ impl RunFiles {
                     }
                     Some(DeliveryOutcome::Delivered) => counts.delivered += 1,
                     Some(DeliveryOutcome::Gone) => counts.gone += 1,
-                    Some(DeliveryOutcome::GaveUp) => counts.gave_up += 1,
+                    Some(DeliveryOutcome::GaveUp) => {
+                        counts.gave_up += 1;
+                        counts.name_gave_up(run.as_str());
+                    }
                     Some(DeliveryOutcome::Superseded | DeliveryOutcome::TooLarge) => {}
                 }
             }

@@ -184,15 +184,29 @@ pub struct DueDelivery {
     pub is_gone: bool,
 }
 
+/// How many runs [`DeliveryCounts`] names: a person looks at the first, and types the command for the others by its pattern.
+pub const GAVE_UP_RUNS_MAX: usize = 3;
+
 /// The number of deliveries by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DeliveryCounts {
     pub pending: u64,
     pub delivered: u64,
     pub gone: u64,
     pub gave_up: u64,
+    /// Runs with an event that was given up, [`GAVE_UP_RUNS_MAX`] at most.
+    pub gave_up_runs: Vec<String>,
     /// Whole seconds since the oldest pending event was queued.
     pub oldest_pending_seconds: u64,
+}
+
+impl DeliveryCounts {
+    /// Names a run with an event that was given up, if there is room for one more name.
+    pub fn name_gave_up(&mut self, run: &str) {
+        if self.gave_up_runs.len() < GAVE_UP_RUNS_MAX && self.gave_up_runs.iter().all(|known| known != run) {
+            self.gave_up_runs.push(run.to_owned());
+        }
+    }
 }
 
 /// A store that keeps the webhooks of its runs.

@@ -210,6 +210,7 @@ SELECT count(*) FILTER (WHERE "settledAt" IS NULL) AS "pending",
   count(*) FILTER (WHERE "outcome" = 'delivered') AS "delivered",
   count(*) FILTER (WHERE "outcome" = 'gone') AS "gone",
   count(*) FILTER (WHERE "outcome" = 'gave_up') AS "gaveUp",
+  (array_agg(DISTINCT "runId") FILTER (WHERE "outcome" = 'gave_up'))[1:3] AS "gaveUpRuns",
   COALESCE(extract(epoch FROM now() - min("createdAt") FILTER (WHERE "settledAt" IS NULL)), 0)::int8 AS "oldest"
 FROM "WebhookDelivery""#;
 
@@ -221,6 +222,7 @@ async fn count(conn: &mut PooledConn<'_>) -> Result<DeliveryCounts, DbError> {
         delivered: number("delivered")?,
         gone: number("gone")?,
         gave_up: number("gaveUp")?,
+        gave_up_runs: row.try_get::<Option<_>, _>("gaveUpRuns")?.unwrap_or_default(),
         oldest_pending_seconds: number("oldest")?,
     })
 }
