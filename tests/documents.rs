@@ -12,6 +12,7 @@ use pipeline::document::{Document, DocumentError, Format};
 
 use crate::support::{
     agreement::{compare, words},
+    distinct::Template,
     hostile,
 };
 
@@ -489,4 +490,19 @@ async fn the_wall_time_limit_kills_the_child() {
     };
     let result = isolation.extract("exponential.pdf", &hostile::exponential_forms()).await;
     assert!(matches!(result, Err(DocumentError::Timeout(_))), "{result:?}");
+}
+
+#[test]
+fn copies_of_a_pdf_differ_in_text() {
+    for path in [fixture("two-column.pdf"), sample("trend-report.pdf")] {
+        let template = Template::new(&std::fs::read(path).unwrap());
+        let text = |number: u64| {
+            let document = pipeline::document::extract("copy.pdf", &template.copy(number)).unwrap();
+            document.pages.iter().map(|page| page.text.clone()).collect::<Vec<_>>()
+        };
+        let (one, two) = (text(1), text(0xabc));
+        assert!(two[0].contains("copy 0000000000000abc of"), "{}", two[0]);
+        assert_eq!(one[0].replace("0000000000000001", "0000000000000abc"), two[0]);
+        assert_eq!(one[1..], two[1..]);
+    }
 }

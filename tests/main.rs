@@ -13,6 +13,7 @@
 mod addresses;
 mod api;
 mod architecture;
+mod batches;
 mod bucket;
 mod checks;
 mod control_plane;

@@ -18,6 +18,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 pub mod analyst;
+pub mod batch;
 pub mod brand;
 pub mod clock;
 mod compressed;

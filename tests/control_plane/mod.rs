@@ -18,7 +18,13 @@ pub(crate) const ADMIN_KEY: &str = "admin-key-0123456789";
 pub(crate) const KEYS: [(&str, &str); 2] = [("BACKEND_API_KEYS", CLIENT_KEY), ("ADMIN_API_KEYS", ADMIN_KEY)];
 
 /// A request with a key.
-async fn ask(service: &Service, key: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+pub(crate) async fn ask(
+    service: &Service,
+    key: &str,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> Answer {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{}{path}", service.port);
     let request =
@@ -34,7 +40,7 @@ async fn ask(service: &Service, key: &str, method: &str, path: &str, body: Optio
 }
 
 /// `innovation keys …` on the database of a test, which succeeds; its JSON.
-fn keys(env: &TestEnv, arguments: &[&str]) -> Value {
+pub(crate) fn keys(env: &TestEnv, arguments: &[&str]) -> Value {
     let mut command = innovation(&["keys"]);
     let output =
         command.args(arguments).arg("--json").env("DATABASE_URL", env.database_url()).output().unwrap();

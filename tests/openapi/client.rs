@@ -51,5 +51,5 @@ async fn the_client_works_against_the_real_service() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}\n{}", said(&output), service.log());
-    assert!(said(&output).contains("# pass 4") || said(&output).contains("ℹ pass 4"), "{}", said(&output));
+    assert!(said(&output).contains("# pass 5") || said(&output).contains("ℹ pass 5"), "{}", said(&output));
 }

@@ -2,6 +2,7 @@
 //! every way in which a server misbehaves.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -16,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::tls::Authority;
+use super::{distinct::Template, tls::Authority};
 
 /// A blob store. It lives as long as the test's runtime.
 pub(crate) struct BlobStore {
@@ -50,6 +51,12 @@ impl BlobStore {
         Self { address, authority, requests, is_gone }
     }
 
+    /// The address of the copy of a PDF that has this number. All copies differ in their text.
+    #[allow(dead_code, reason = "measurements use it")]
+    pub(crate) fn distinct_url(&self, number: u64, path: &str) -> String {
+        self.url(&format!("distinct/{number}/{path}"))
+    }
+
     /// The address of `path`; below `sample/` lie the repository's samples, below `fixture/` the tests' documents, and
     /// below `marked/` a page of which the longest line begins with what follows: so do the fake model's answers.
     pub(crate) fn url(&self, path: &str) -> String {
@@ -76,6 +83,24 @@ fn marked(mark: &str) -> String {
     )
 }
 
+/// A copy of a PDF. Its template is made once.
+fn distinct(name: &str, number: u64) -> Vec<u8> {
+    static TEMPLATES: Mutex<BTreeMap<String, Arc<Template>>> = Mutex::new(BTreeMap::new());
+    let template = {
+        let mut templates = TEMPLATES.lock().unwrap();
+        let make = || {
+            let path = match name.split_once('/') {
+                Some(("sample", name)) => super::sample(name),
+                Some(("fixture", name)) => super::root().join("tests/fixtures/documents").join(name),
+                _ => panic!("{name}: no document"),
+            };
+            Arc::new(Template::new(&std::fs::read(path).unwrap()))
+        };
+        templates.entry(name.to_owned()).or_insert_with(make).clone()
+    };
+    template.copy(number)
+}
+
 async fn answer(mut stream: TlsStream<TcpStream>, is_gone: bool) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -98,6 +123,12 @@ async fn answer(mut stream: TlsStream<TcpStream>, is_gone: bool) -> std::io::Res
     }
     if let Some(name) = path.strip_prefix("/fixture/") {
         let bytes = std::fs::read(super::root().join("tests/fixtures/documents").join(name))?;
+        stream.write_all(head(bytes.len()).as_bytes()).await?;
+        stream.write_all(&bytes).await?;
+        return stream.shutdown().await;
+    }
+    if let Some((number, name)) = path.strip_prefix("/distinct/").and_then(|rest| rest.split_once('/')) {
+        let bytes = distinct(name, number.parse().unwrap());
         stream.write_all(head(bytes.len()).as_bytes()).await?;
         stream.write_all(&bytes).await?;
         return stream.shutdown().await;

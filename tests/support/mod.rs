@@ -2,6 +2,7 @@
 
 pub(crate) mod agreement;
 pub(crate) mod blob;
+pub(crate) mod distinct;
 pub(crate) mod frontend;
 pub(crate) mod golden;
 pub(crate) mod hostile;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pipeline::clock::Clock;
 use storage::{
-    QueueStats, ReplicaRegistry,
+    Batches, QueueStats, ReplicaRegistry,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     control_plane::{ApiKeys, AuditLog, UsageStore},
@@ -85,7 +85,8 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
         RouterConfig { presence: presence.clone(), retry_deadline: config.database.retry_deadline },
         clock.clone(),
     );
-    let router = Arc::new(router.observed_by(Arc::new(StorageMetrics)));
+    let batches = postgres.clone().map(|store| store as Arc<dyn Batches>);
+    let router = Arc::new(router.with_batches(batches).observed_by(Arc::new(StorageMetrics)));
     let audit = Audit::new(
         router.clone(),
         postgres.clone().map(|store| store as Arc<dyn AuditLog>),

@@ -32,6 +32,7 @@ codes! {
     FOREIGN_HOST = FORBIDDEN, "foreign_host", "the request names a host that this development machine does not have";
     INSUFFICIENT_ROLE = FORBIDDEN, "insufficient_role", "the key's role does not permit the operation";
     RUN_NOT_FOUND = NOT_FOUND, "run_not_found", "there is no run with this id";
+    BATCH_NOT_FOUND = NOT_FOUND, "batch_not_found", "there is no batch with this id";
     BRAND_NOT_FOUND = NOT_FOUND, "brand_not_found", "there is no brand with this id";
     REPORT_PENDING = NOT_FOUND, "report_pending", "the run has not ended, so it has no report yet";
     REPORT_RUN_FAILED = NOT_FOUND, "report_run_failed", "the run has failed, so it has no report";
@@ -48,6 +49,7 @@ codes! {
     NOT_ACCEPTABLE = NOT_ACCEPTABLE, "not_acceptable", "the answer is not available in a form that Accept allows";
     BODY_TIMEOUT = REQUEST_TIMEOUT, "body_timeout", "the body did not arrive in time";
     RUN_CONFLICT = CONFLICT, "run_conflict", "the run_id belongs to another request";
+    BATCH_CONFLICT = CONFLICT, "batch_conflict", "the batch_id, or the id of one of its runs, belongs to another request";
     RUN_ID_DELETED = CONFLICT, "run_deleted", "the run_id belongs to a deleted run";
     RUN_RUNNING = CONFLICT, "run_running", "the run has not ended";
     RUN_COMPLETE = CONFLICT, "run_complete", "the run is complete";

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     health::NotReady,
-    runs::{ControlError, DocumentQueryError, QueryError, SubmitError},
+    runs::{BatchQueryError, ControlError, DocumentQueryError, QueryError, SubmitError},
 };
 use storage::router::{FileAcceptance, FileRefusal};
 
@@ -194,9 +194,13 @@ impl From<SubmitError> for Problem {
             SubmitError::Address(_) => Self::new(codes::FORBIDDEN_URL, error.to_string()),
             // The error's own sentence names the folder, so it is replaced.
             SubmitError::BrandNotFound(_) => brand_not_found(),
+            SubmitError::BrandsNotFound(_) => Self::new(codes::BRAND_NOT_FOUND, error.to_string()),
+            SubmitError::BatchMismatch(_) => Self::new(codes::BATCH_CONFLICT, error.to_string()),
             SubmitError::KeyRequired => Self::new(codes::KEY_REQUIRED, error.to_string()),
             SubmitError::RequestMismatch(_) => Self::new(codes::RUN_CONFLICT, error.to_string()),
-            SubmitError::Deleted(_) => Self::new(codes::RUN_ID_DELETED, error.to_string()),
+            SubmitError::Deleted(_) | SubmitError::BatchRunDeleted(_) => {
+                Self::new(codes::RUN_ID_DELETED, error.to_string())
+            }
             SubmitError::PersistenceDisabled => NotReady::PersistenceDisabled.into(),
             SubmitError::Paused => {
                 Self::unavailable(codes::ACCEPTANCE_PAUSED, error.to_string(), RETRY_PAUSED)
@@ -217,6 +221,19 @@ impl From<QueryError> for Problem {
             QueryError::NotAlone(_, refusal) => Self::not_alone(*refusal),
             QueryError::Unavailable(cause) => {
                 tracing::warn!(event = "run_query_failed", error = %cause, "storage could not read or write a run");
+                Self::storage_unavailable(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<BatchQueryError> for Problem {
+    fn from(error: BatchQueryError) -> Self {
+        match &error {
+            BatchQueryError::NotFound(_) => Self::new(codes::BATCH_NOT_FOUND, error.to_string()),
+            BatchQueryError::NotAlone(_, refusal) => Self::not_alone(*refusal),
+            BatchQueryError::Unavailable(cause) => {
+                tracing::warn!(event = "batch_query_failed", error = %cause, "storage could not read a batch");
                 Self::storage_unavailable(error.to_string())
             }
         }

@@ -155,6 +155,7 @@ fn parameters(path: &str, operation: &Operation, schemas: &mut Schemas) -> Vec<V
         .map(|name| {
             let (schema, what) = match name {
                 "run_id" => (describe::<pipeline::run::RunId>(&mut schemas.read), "The run's id."),
+                "batch_id" => (describe::<pipeline::batch::BatchId>(&mut schemas.read), "The batch's id."),
                 "brand_id" => (describe::<pipeline::brand::BrandId>(&mut schemas.read), "The brand's id."),
                 "key_id" => (describe::<String>(&mut schemas.read), "The key's id, as the list shows it."),
                 "page" => {

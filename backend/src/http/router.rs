@@ -39,6 +39,12 @@ fn reads() -> Routes {
     Routes::requiring(Permission::ReadRuns)
         .get("/status/{run_id}", runs::status, describe::status("getStatus"))
         .get("/api/pipeline", runs::list, describe::list())
+        .get("/api/pipeline/batches/{batch_id}", runs::batches::show, runs::batches::describe_view())
+        .get(
+            "/api/pipeline/batches/{batch_id}/report",
+            runs::batches::compare,
+            runs::batches::describe_report(),
+        )
         .get("/api/pipeline/{run_id}", runs::detail, describe::detail())
         .get("/api/pipeline/{run_id}/status", runs::status, describe::status("getRunStatus"))
         .get("/api/pipeline/{run_id}/report", runs::report, describe::report())

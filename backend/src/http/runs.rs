@@ -1,10 +1,13 @@
 //! `/run`, and all operations on runs.
 
+mod batch_request;
+pub(super) mod batches;
 mod bodies;
 pub(super) mod describe;
 mod document_headers;
 mod events;
 mod evidence_page;
+mod fields;
 mod list;
 mod markdown_page;
 mod pages;
@@ -12,6 +15,7 @@ mod path;
 mod quota;
 mod report;
 mod submission;
+mod to_completion;
 mod view;
 
 use axum::{
@@ -21,11 +25,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use pipeline::run::{RunId, RunStatus};
-use tracing::Instrument as _;
 
 use self::{
+    batches::SubmittedBody,
     bodies::{Accepted, AcceptedAgain, Cancelled, Word},
-    path::parse,
+    path::{parse, status_url},
+    submission::Order,
+    to_completion::run_to_completion,
 };
 pub(super) use self::{
     events::follow,
@@ -35,7 +41,7 @@ use super::{auth, body, cache_control::NO_STORE, codes, error::Problem, state::H
 use crate::{
     access::{Caller, Scope},
     audit::Actor,
-    runs::{By, Retried, Submission},
+    runs::{By, Retried, Submission, SubmitError},
 };
 use storage::control_plane::{Permission, Principal};
 
@@ -48,7 +54,11 @@ async fn accept(state: HttpState, request: Request) -> Result<Response, Problem>
     let is_keyless = request.extensions().get::<auth::WithoutKey>().is_some();
     let caller = request.extensions().get::<Caller>().cloned().ok_or_else(Problem::internal)?;
     let body = body::json(request, &state.limits).await?;
-    let submission = submission::parse(&body)?;
+    let submission = match submission::parse(&body)? {
+        Order::Run(submission) => submission,
+        Order::Batch(_) if is_keyless => return Err(SubmitError::KeyRequired.into()),
+        Order::Batch(order) => return batches::accept(state, &caller, order).await,
+    };
     if submission.is_sample && !caller.may(Permission::Operate) {
         let roles = Permission::Operate.roles();
         return Err(Problem::new(
@@ -71,7 +81,7 @@ async fn accept(state: HttpState, request: Request) -> Result<Response, Problem>
     .await??;
     let status_url = status_url(&submitted.run_id);
     let body = Accepted { run_id: submitted.run_id, status: submitted.status.into(), status_url };
-    Ok((StatusCode::ACCEPTED, NO_STORE, Json(body)).into_response())
+    Ok((StatusCode::ACCEPTED, NO_STORE, Json(SubmittedBody::Run(body))).into_response())
 }
 
 /// How far a run is.
@@ -175,15 +185,4 @@ pub(super) async fn delete(
     let (runs, by) = (state.runs.clone(), By { scope: Scope::from(&caller), actor });
     run_to_completion(async move { runs.delete(&run_id, &by).await }).await??;
     Ok((StatusCode::NO_CONTENT, NO_STORE).into_response())
-}
-
-fn status_url(run_id: &RunId) -> String {
-    format!("/status/{run_id}")
-}
-
-/// Runs work to its end, even if the client hangs up. Half a change must never remain.
-async fn run_to_completion<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> Result<T, Problem> {
-    tokio::spawn(work.in_current_span()).await.map_err(|_| Problem::internal())
 }

@@ -42,6 +42,7 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261201100000_add_control_plane",
     "20261201100100_add_run_principal",
     "20261201100200_index_runs_by_principal",
+    "20261202140000_add_batches",
 ];
 
 /// How many migrations were live before this service had its own. A database with tables and without a record

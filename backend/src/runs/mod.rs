@@ -1,5 +1,6 @@
 //! The use cases over runs: submit, view, list, retry, cancel and delete.
 
+mod batches;
 mod control;
 mod documents;
 mod events;
@@ -10,8 +11,10 @@ mod submit;
 mod watch;
 
 pub mod admission;
+pub mod comparison;
 
 pub use self::{
+    batches::{BatchContent, BatchOrder, BatchQueryError, BatchRunView, BatchView, SubmittedBatch},
     control::{By, ControlError, Retried},
     documents::{DocumentQueryError, SentDocument, picture_tag, quote_of},
     events::{EventId, EventKind, Progress, RunEvent, StageProgress},

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pipeline::{
+    batch::BatchId,
     brand::{BrandId, BrandProfile},
     failure::FailureCode,
     run::{RunId, RunStatus},
@@ -50,12 +51,20 @@ pub enum SubmitError {
     Address(#[from] AddressError),
     #[error("{0}")]
     BrandNotFound(String),
+    #[error("there is no brand {}; GET /brands lists all", Self::names(.0))]
+    BrandsNotFound(Vec<BrandId>),
     #[error("a key is required: send it as Authorization: Bearer KEY or as X-API-Key: KEY")]
     KeyRequired,
     #[error("run {0} already exists for another document or company; choose another run_id")]
     RequestMismatch(RunId),
+    #[error(
+        "batch {0} already exists for another document or other brands, or one of its runs does; choose another batch_id"
+    )]
+    BatchMismatch(BatchId),
     #[error("run {0} has been deleted; choose another run_id")]
     Deleted(RunId),
+    #[error("run {0} of this batch has been deleted; choose another batch_id")]
+    BatchRunDeleted(RunId),
     #[error(
         "storage is switched off (ENABLE_DATABASE_WRITES and ENABLE_FILE_FALLBACK are both false), so nothing is accepted"
     )]
@@ -72,6 +81,12 @@ pub enum SubmitError {
     /// Storage cannot accept the run now.
     #[error("the run could not be recorded; try again")]
     Unavailable(#[source] StorageError),
+}
+
+impl SubmitError {
+    fn names(brands: &[BrandId]) -> String {
+        brands.iter().map(BrandId::as_str).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl Runs {

@@ -66,6 +66,7 @@ pub use self::{
     error::{StorageError, StorageErrorKind},
     part::{Part, UnknownPart},
     ports::{
+        batches::{Batch, BatchAcceptance, BatchRun, BatchSubmission, Batches},
         changes::{ChangeNotifier, Mark, Notification, RunChanges},
         clock_skew::ClockSkew,
         control::Control,

@@ -7,6 +7,9 @@ export type { components, paths } from './schema.js';
 type Schemas = components['schemas'];
 export type Problem = Schemas['Problem'];
 export type RunRequest = Schemas['RunRequest'];
+export type BatchRequest = Schemas['BatchRequest'];
+export type Accepted = Schemas['Accepted'];
+export type AcceptedBatch = Schemas['AcceptedBatch'];
 export type Status = Schemas['Status'];
 export type RunDetail = Schemas['RunDetail'];
 export type RunList = Schemas['RunList'];
@@ -64,6 +67,20 @@ export async function answered<T>(
   const { data, error, response } = await answer;
   if (!response.ok || data === undefined || data === null) throw new InnovationError(response, error);
   return data;
+}
+
+/** Submits a run of one brand. */
+export async function submitRun(client: Client<paths>, body: RunRequest): Promise<Accepted> {
+  const accepted = await answered(client.POST('/run', { body }));
+  if ('batch_id' in accepted) throw new TypeError('the service answered with a batch');
+  return accepted;
+}
+
+/** Submits one document for several brands: all runs are accepted, or none. */
+export async function submitBatch(client: Client<paths>, body: BatchRequest): Promise<AcceptedBatch> {
+  const accepted = await answered(client.POST('/run', { body }));
+  if (!('batch_id' in accepted)) throw new TypeError('the service answered with a run');
+  return accepted;
 }
 
 /** Asks until a run has ended; both ends, complete and failed, are answers. */

@@ -200,6 +200,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/pipeline/batches/{batch_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A batch, and how far its runs are */
+        get: operations["getBatch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pipeline/batches/{batch_id}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A comparison of a batch's brands, in the form that Accept requests
+         * @description It compares the runs that are complete, and names the others.
+         */
+        get: operations["getBatchReport"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/pipeline/{run_id}": {
         parameters: {
             query?: never;
@@ -618,8 +655,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Submit a run
-         * @description Every repetition of the same request with the same `run_id` gets the same answer and starts no second run. The service downloads the document later, so a problem with it becomes the run's error.
+         * Submit a run, or with `brands` a batch of runs
+         * @description Every repetition of the same request with the same `run_id` gets the same answer and starts no second run. The service downloads the document later, so a problem with it becomes the run's error. A batch has a run for each of its brands, and all are accepted or none.
          */
         post: operations["submitRun"];
         delete?: never;
@@ -665,6 +702,22 @@ export interface components {
             generation: number;
             run_id: components["schemas"]["RunId"];
             status: components["schemas"]["StatusWord"];
+            status_url: string;
+        };
+        /** @description A batch was accepted, now or earlier. */
+        AcceptedBatch: {
+            batch_id: components["schemas"]["BatchId"];
+            /** @description The address that shows how far all of its runs are. */
+            batch_url: string;
+            /** @description In the order of the first request. */
+            runs: components["schemas"]["AcceptedRun"][];
+        };
+        /** @description A run of an accepted batch. */
+        AcceptedRun: {
+            company_id: components["schemas"]["BrandId"];
+            run_id: components["schemas"]["RunId"];
+            status: components["schemas"]["StatusWord"];
+            /** @description The address that shows how far the run is. */
             status_url: string;
         };
         /** @description The process runs. */
@@ -753,6 +806,77 @@ export interface components {
             now: components["schemas"]["Figures"];
             /** @description The mean of the previous deployment's hours, 7 days at most. None if there is none. */
             previous: components["schemas"]["Figures"] | null;
+        };
+        /** @description A batch and the states of its runs. */
+        Batch: {
+            /**
+             * Format: date-time
+             * @description A time, to the millisecond.
+             */
+            accepted_at: string;
+            batch_id: components["schemas"]["BatchId"];
+            document_name: string | null;
+            /** @description The owner of the batch: the principal of the key that submitted it. */
+            principal: string;
+            /** @description The comparison of the brands. Null before a run is complete. */
+            report_url: string | null;
+            /** @description In the order of the first request. */
+            runs: components["schemas"]["BatchRun"][];
+            /** @description `running` until all runs have ended; then `complete` if one of them is complete. */
+            status: components["schemas"]["StatusWord"];
+            totals: components["schemas"]["BatchTotals"];
+        };
+        BatchId: string;
+        /** @description A request for a batch: one document for several brands, each with a run of its own. All runs are accepted, or none. */
+        BatchRequest: {
+            /**
+             * @description The batch's id, which the client chooses. The same id with the same request is the same batch. The id of a brand's run is
+             *     UUIDv5(batch_id, brand).
+             */
+            batch_id: components["schemas"]["BatchId"];
+            /**
+             * Format: uri
+             * @description The document's address: `https`, on one of the allowed hosts.
+             */
+            blob_url: string;
+            /** @description The brands to find opportunities for, each once. */
+            brands: components["schemas"]["BrandId"][];
+            /** @description The user who owns the runs. */
+            user_id?: string | null;
+        };
+        /** @description One run of a batch. */
+        BatchRun: {
+            brand_name: string | null;
+            company_id: components["schemas"]["BrandId"];
+            /** Format: double */
+            cost_usd: number;
+            /** @description Why the run failed or was cancelled. */
+            error?: components["schemas"]["RunError"] | null;
+            progress: components["schemas"]["StagesDone"];
+            /** @description The run's own report. */
+            report_url: string | null;
+            run_id: components["schemas"]["RunId"];
+            /** @description Null for a run that was deleted. */
+            status: components["schemas"]["StatusWord"] | null;
+            status_url: string;
+        };
+        /** @description The runs of a batch by their states, and their costs. */
+        BatchTotals: {
+            /** Format: uint */
+            complete: number;
+            /**
+             * Format: double
+             * @description US dollars for all answers of all runs.
+             */
+            cost_usd: number;
+            /** Format: uint */
+            deleted: number;
+            /** Format: uint */
+            failed: number;
+            /** Format: uint */
+            running: number;
+            /** Format: uint */
+            runs: number;
         };
         /** @description What stage 4 answers. */
         BrandContextualization: {
@@ -1765,6 +1889,8 @@ export interface components {
             runs: components["schemas"]["ListedRun"][];
             source: components["schemas"]["Source"];
         };
+        /** @description The body of `POST /run`: one brand, or with `brands` a batch. */
+        RunOrBatchRequest: components["schemas"]["RunRequest"] | components["schemas"]["BatchRequest"];
         /** @description A request for a run. Unknown fields are ignored; null counts as absent. */
         RunRequest: {
             /** @description `extractive` asks for the built-in analyst. Only an operator's key may, with the address `builtin:sample.md`. */
@@ -2053,6 +2179,8 @@ export interface components {
         Strength: "HIGH" | "MEDIUM" | "LOW";
         /** @description How a model was held to the schema. */
         StructuredOutput: "strict" | "json" | "text";
+        /** @description What was accepted. */
+        Submitted: components["schemas"]["Accepted"] | components["schemas"]["AcceptedBatch"];
         /** @description How far the quotes that a claim cites carry it. */
         Support: "unsupported" | "partly" | "supported";
         /** @description The present step of a task. */
@@ -4018,6 +4146,285 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getBatch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The batch's id. */
+                batch_id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the current state */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `batch_not_found`: there is no batch with this id */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "batch_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getBatchReport: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                /** @description The batch's id. */
+                batch_id: components["schemas"]["BatchId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the comparison */
+            200: {
+                headers: {
+                    /** @description The form depends on Accept. */
+                    Vary: string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html; charset=utf-8": string;
+                    "text/markdown; charset=utf-8": string;
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `batch_not_found`: there is no batch with this id; `report_pending`: the run has not ended, so it has no report yet; `report_run_failed`: the run has failed, so it has no report */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "batch_not_found" | "report_pending" | "report_run_failed";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_acceptable`: the answer is not available in a form that Accept allows */
+            406: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "not_acceptable";
+                        /** @constant */
+                        status?: 406;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `not_alone`: files alone may not accept or deny a run: another replica may have it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "not_alone" | "storage_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -6939,7 +7346,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RunRequest"];
+                "application/json": components["schemas"]["RunOrBatchRequest"];
             };
         };
         responses: {
@@ -6951,7 +7358,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Accepted"];
+                    "application/json": components["schemas"]["Submitted"];
                 };
             };
             /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end; `forbidden_url`: the document's address is not allowed */
@@ -7036,7 +7443,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `run_conflict`: the run_id belongs to another request; `run_deleted`: the run_id belongs to a deleted run */
+            /** @description `run_conflict`: the run_id belongs to another request; `batch_conflict`: the batch_id, or the id of one of its runs, belongs to another request; `run_deleted`: the run_id belongs to a deleted run */
             409: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -7046,7 +7453,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "run_conflict" | "run_deleted";
+                        code?: "run_conflict" | "batch_conflict" | "run_deleted";
                         /** @constant */
                         status?: 409;
                     } & components["schemas"]["Problem"];

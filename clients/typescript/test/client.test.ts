@@ -1,7 +1,7 @@
 /** The client against the real service: `INNOVATION_URL`, `INNOVATION_KEY` and `DOCUMENT_URL` say where it is. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { InnovationError, answered, ended, innovationClient } from '../src/index.js';
+import { InnovationError, answered, ended, innovationClient, submitBatch, submitRun } from '../src/index.js';
 
 function given(name: string): string {
   const value = process.env[name];
@@ -15,7 +15,7 @@ const request = { blob_url: given('DOCUMENT_URL'), company_id: 'decathlon', user
 
 test('a run is begun, followed to its end and read in types', async () => {
   const body = { ...request, run_id: 'from-typescript' };
-  const accepted = await answered(client.POST('/run', { body }));
+  const accepted = await submitRun(client, body);
   assert.equal(accepted.run_id, 'from-typescript');
   assert.equal(accepted.status_url, '/status/from-typescript');
 
@@ -45,6 +45,19 @@ test('a run is begun, followed to its end and read in types', async () => {
   assert.equal(deleted.response.status, 204);
   const gone = answered(client.GET('/status/{run_id}', { params: { path } }));
   await assert.rejects(gone, (error: InnovationError) => error.status === 410 && error.code === 'run_deleted');
+});
+
+test('a batch begins a run for each brand', async () => {
+  const brands = ['decathlon', 'lactalis-canada'];
+  const { blob_url } = request;
+  const batch = await submitBatch(client, { batch_id: 'batch-from-typescript', blob_url, brands });
+  assert.deepEqual(
+    batch.runs.map((run) => run.company_id),
+    brands,
+  );
+  const path = { batch_id: batch.batch_id };
+  const view = await answered(client.GET('/api/pipeline/batches/{batch_id}', { params: { path } }));
+  assert.equal(view.totals.runs, 2);
 });
 
 test('a refusal is an error with its code', async () => {

@@ -4,6 +4,7 @@
 //! The result is CommonMark with GFM tables and no HTML. All text from the document, a model or a profile is
 //! escaped (`escape`).
 
+pub mod comparison;
 mod escape;
 mod evidence;
 mod figures;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod baseline;
+pub mod batches;
 pub mod bucket_guard;
 pub mod change_publisher;
 pub mod database_probe;

@@ -10,6 +10,7 @@ use crate::{
         tasks::{
             audit::ImportAudit,
             baseline::{self, KeepBaseline},
+            batches::SettleBatches,
             bucket_guard::BucketGuard,
             change_publisher::PublishChanges,
             database_probe::DatabaseProbe,
@@ -74,6 +75,7 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
     }
     background.start(Lifetime::Signal, ImportAudit::new(service.http.audit.clone()));
     background.start(Lifetime::Signal, FinishRemovals { router: service.router.clone() });
+    background.start(Lifetime::Signal, SettleBatches::new(service.router.clone()));
     Ending { webhooks, heartbeat, notifications, flags }
 }
 

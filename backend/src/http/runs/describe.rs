@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use super::{bodies, list::Query, submission::RunRequest};
+use super::{batches::SubmittedBody, bodies, list::Query, submission::RunOrBatchRequest};
 use crate::http::{codes, operation::Operation};
 
 const STATUS_URL: &str = "status_url shows how far the run is";
@@ -12,10 +12,10 @@ fn on_runs(id: &'static str, summary: &'static str) -> Operation {
 }
 
 pub(in crate::http) fn submit() -> Operation {
-    on_runs("submitRun", "Submit a run")
-        .text("Every repetition of the same request with the same `run_id` gets the same answer and starts no second run. The service downloads the document later, so a problem with it becomes the run's error.")
-        .body::<RunRequest>()
-        .json::<bodies::Accepted>(StatusCode::ACCEPTED, STATUS_URL)
+    on_runs("submitRun", "Submit a run, or with `brands` a batch of runs")
+        .text("Every repetition of the same request with the same `run_id` gets the same answer and starts no second run. The service downloads the document later, so a problem with it becomes the run's error. A batch has a run for each of its brands, and all are accepted or none.")
+        .body::<RunOrBatchRequest>()
+        .json::<SubmittedBody>(StatusCode::ACCEPTED, STATUS_URL)
         .problems(&[
             codes::MALFORMED_JSON,
             codes::INCOMPLETE_BODY,
@@ -24,6 +24,7 @@ pub(in crate::http) fn submit() -> Operation {
             codes::BRAND_NOT_FOUND,
             codes::BODY_TIMEOUT,
             codes::RUN_CONFLICT,
+            codes::BATCH_CONFLICT,
             codes::RUN_ID_DELETED,
             codes::BODY_TOO_LARGE,
             codes::UNSUPPORTED_MEDIA_TYPE,

@@ -1,4 +1,4 @@
-//! The run's id in a path.
+//! The run's id in a path, and the path of a run.
 
 use axum::extract::{Path, rejection::PathRejection};
 use pipeline::run::RunId;
@@ -10,4 +10,9 @@ pub(super) fn parse(run_id: Result<Path<String>, PathRejection>) -> Result<RunId
     let unknown = || Problem::new(codes::RUN_NOT_FOUND, "there is no run with this id");
     let Path(run_id) = run_id.map_err(|_| unknown())?;
     RunId::parse(&run_id).map_err(|_| unknown())
+}
+
+/// The address that shows how far a run is.
+pub(super) fn status_url(run_id: &RunId) -> String {
+    format!("/status/{run_id}")
 }

@@ -32,36 +32,68 @@ enum Form {
 
 /// The report in the requested form, or the reason why there is none.
 pub(super) async fn answer(mut run: RunView, headers: &HeaderMap) -> Result<Response, Problem> {
-    let form = wanted(headers).ok_or_else(|| {
-        let detail = "the report is available as text/markdown and as text/html";
-        Problem::new(codes::NOT_ACCEPTABLE, detail)
-    })?;
+    let form = asked_form(headers)?;
     let Some(report) = run.report.take() else { return Err(missing(run.status)) };
     // An earlier version, or another hand, may have stored it.
     let report = visible(&report).into_owned();
-    let no_store = (header::CACHE_CONTROL, UNALTERED);
     match form {
-        Form::Markdown => {
-            let text = (header::CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"));
-            Ok(([text, no_store], report).into_response())
-        }
+        Form::Markdown => Ok(of_text(report)),
         Form::Html => {
-            // A fresh nonce for each answer, so that no injected style applies.
-            let nonce = uuid::Uuid::new_v4().simple().to_string();
+            let nonce = fresh_nonce();
             let page = whole_page(run, report, nonce.clone()).await?;
-            let policy = format!(
-                "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; \
-                 frame-ancestors 'none'; sandbox allow-popups"
-            );
-            let policy = HeaderValue::try_from(policy).map_err(|_| Problem::internal())?;
-            let headers: [(HeaderName, HeaderValue); 3] = [
-                (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
-                (header::CONTENT_SECURITY_POLICY, policy),
-                no_store,
-            ];
-            Ok((headers, page).into_response())
+            of_page(page, &nonce)
         }
     }
+}
+
+/// A text of our own in Markdown, in the requested form.
+pub(super) async fn answer_markdown(
+    title: &str,
+    markdown: String,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    match asked_form(headers)? {
+        Form::Markdown => Ok(of_text(markdown)),
+        Form::Html => {
+            let (title, nonce) = (title.to_owned(), fresh_nonce());
+            let page = {
+                let nonce = nonce.clone();
+                tokio::task::spawn_blocking(move || of_markdown(&title, &nonce, &markdown))
+            };
+            of_page(page.await.map_err(|_| Problem::internal())?, &nonce)
+        }
+    }
+}
+
+fn asked_form(headers: &HeaderMap) -> Result<Form, Problem> {
+    wanted(headers).ok_or_else(|| {
+        let detail = "the report is available as text/markdown and as text/html";
+        Problem::new(codes::NOT_ACCEPTABLE, detail)
+    })
+}
+
+/// A fresh nonce for each answer, so that no injected style applies.
+fn fresh_nonce() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+fn of_text(markdown: String) -> Response {
+    let text = (header::CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"));
+    ([text, (header::CACHE_CONTROL, UNALTERED)], markdown).into_response()
+}
+
+fn of_page(page: String, nonce: &str) -> Result<Response, Problem> {
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'; sandbox allow-popups"
+    );
+    let policy = HeaderValue::try_from(policy).map_err(|_| Problem::internal())?;
+    let headers: [(HeaderName, HeaderValue); 3] = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, UNALTERED),
+    ];
+    Ok((headers, page).into_response())
 }
 
 fn missing(status: RunStatus) -> Problem {

@@ -1,15 +1,28 @@
 //! Parses a submission, and reports all wrong fields at once.
 
-use pipeline::{brand::BrandId, run::RunId, visible_text::is_invisible};
+use pipeline::{brand::BrandId, run::RunId};
 use schemars::JsonSchema;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use storage::control_plane::Principal;
 
+use super::{
+    batch_request::{self, BatchRequest},
+    fields::{Fields, URL_BYTES_MAX, USER_ID_BYTES_MAX},
+};
 use crate::{
     documents::sample,
     http::error::{FieldProblem, Problem},
-    runs::Submission,
+    runs::{BatchOrder, Submission},
 };
+
+/// The body of `POST /run`: one brand, or with `brands` a batch.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+#[allow(dead_code, reason = "read by hand, so that every problem is named at once")]
+pub(super) enum RunOrBatchRequest {
+    Run(RunRequest),
+    Batch(BatchRequest),
+}
 
 /// A request for a run. Unknown fields are ignored; null counts as absent.
 #[derive(Debug, JsonSchema)]
@@ -43,19 +56,29 @@ enum AskedAnalyst {
     Extractive,
 }
 
-/// The longest address in bytes, which browsers and proxies support.
-const URL_BYTES_MAX: usize = 2_048;
+/// What a body of `POST /run` asks for.
+#[derive(Debug, Clone)]
+pub(super) enum Order {
+    Run(Submission),
+    Batch(BatchOrder),
+}
 
-/// The longest user id, in bytes. Clerk's ids have about 32.
-const USER_ID_BYTES_MAX: usize = 200;
-
-/// Parses the body of `POST /run`. It ignores unknown fields.
-pub(super) fn parse(body: &Value) -> Result<Submission, Problem> {
+/// Parses the body of `POST /run`. It ignores unknown fields. With `brands` it asks for a batch.
+pub(super) fn parse(body: &Value) -> Result<Order, Problem> {
     let Value::Object(body) = body else {
         let detail = "must be a JSON object with blob_url and company_id".to_owned();
         return Err(Problem::fields(vec![FieldProblem { field: "body", detail }]));
     };
-    let mut fields = Fields { body, problems: Vec::new() };
+    let has = |field: &str| body.get(field).is_some_and(|value| !value.is_null());
+    let fields = Fields { body, problems: Vec::new() };
+    if has("brands") || has("batch_id") {
+        batch_request::parse(fields).map(Order::Batch)
+    } else {
+        run(fields).map(Order::Run)
+    }
+}
+
+fn run(mut fields: Fields<'_>) -> Result<Submission, Problem> {
     let run_id = fields.text("run_id", usize::MAX).map(RunId::parse);
     let run_id = fields.valid("run_id", run_id);
     let document_url = fields.text("blob_url", URL_BYTES_MAX).map(str::to_owned);
@@ -81,62 +104,7 @@ pub(super) fn parse(body: &Value) -> Result<Submission, Problem> {
     }
 }
 
-struct Fields<'a> {
-    body: &'a Map<String, Value>,
-    problems: Vec<FieldProblem>,
-}
-
-impl<'a> Fields<'a> {
-    fn problem(&mut self, field: &'static str, detail: impl Into<String>) {
-        self.problems.push(FieldProblem { field, detail: detail.into() });
-    }
-
-    /// Reports a missing field, unless it has an error already.
-    fn require(&mut self, field: &'static str, what: &str) {
-        if !self.problems.iter().any(|problem| problem.field == field) {
-            self.problem(field, format!("is required: {what}"));
-        }
-    }
-
-    /// A text, if it is present. Null counts as absent.
-    fn text(&mut self, field: &'static str, bytes_max: usize) -> Option<&'a str> {
-        match self.body.get(field)? {
-            Value::Null => None,
-            Value::String(text) if text.trim().is_empty() => {
-                self.problem(field, "must not be empty");
-                None
-            }
-            Value::String(text) if text.len() > bytes_max => {
-                self.problem(field, format!("must not be longer than {bytes_max} bytes"));
-                None
-            }
-            // Without them, two ids that look alike are equal.
-            Value::String(text) if text.chars().any(|c| c.is_control() || is_invisible(c)) => {
-                self.problem(field, "must not contain control or invisible characters");
-                None
-            }
-            Value::String(text) => Some(text),
-            _ => {
-                self.problem(field, "must be a string");
-                None
-            }
-        }
-    }
-
-    fn valid<T, E: std::fmt::Display>(
-        &mut self,
-        field: &'static str,
-        parsed: Option<Result<T, E>>,
-    ) -> Option<T> {
-        match parsed? {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.problem(field, error.to_string());
-                None
-            }
-        }
-    }
-
+impl Fields<'_> {
     /// Whether the body asks for a golden path: the built-in sample together with the extractive analyst.
     fn sample(&mut self, document_url: Option<&str>) -> bool {
         let asks_for_sample = document_url.is_some_and(sample::is_address);
@@ -188,6 +156,13 @@ mod tests {
 
     use super::*;
 
+    fn run(body: &Value) -> Submission {
+        match parse(body).unwrap() {
+            Order::Run(submission) => submission,
+            Order::Batch(order) => panic!("{order:?}"),
+        }
+    }
+
     fn wrong(body: &Value) -> Vec<&'static str> {
         let problem = parse(body).unwrap_err();
         assert_eq!(problem.status, 422);
@@ -200,14 +175,14 @@ mod tests {
     #[test]
     fn both_field_names_and_absent_optionals_are_accepted() {
         let body = json!({"blob_url": "https://x.y/z", "brand_id": "decathlon", "run_id": null, "more": [1]});
-        let submission = parse(&body).unwrap();
+        let submission = run(&body);
         assert_eq!(submission.brand_id.as_str(), "decathlon");
         assert!(submission.run_id.is_none() && submission.user_id.is_none());
         let body = json!({
             "blob_url": "https://x.y/z", "brand_id": "decathlon", "company_id": "decathlon",
             "run_id": "run-1761234567890-42", "user_id": "user_2abc",
         });
-        let submission = parse(&body).unwrap();
+        let submission = run(&body);
         assert_eq!(submission.run_id.unwrap().as_str(), "run-1761234567890-42");
         assert_eq!(submission.user_id.as_deref(), Some("user_2abc"));
     }

@@ -85,7 +85,7 @@ pub(super) fn list(list: &RunList, asked: &super::list::Asked) -> Runs {
 }
 
 /// A text that people read. The record behind it keeps every character.
-fn shown(text: Option<&str>) -> Option<String> {
+pub(super) fn shown(text: Option<&str>) -> Option<String> {
     text.map(|text| visible(text).into_owned())
 }
 

@@ -24,6 +24,9 @@
 //! | `.spool/{run}` | the document for a resumed run, on the local disk of a bucket's replica |
 //! | `.documents/{run}` | marker: the document of an ended run may be kept |
 //! | `.flags/last-good` | the last good content of `FLAGS_FILE`, on the local disk of a replica |
+//! | `.batches/{batch}.json` | a batch of runs; it accepts all of them where the database did not |
+//! | `.batches-unsettled/{batch}` | marker: runs of the batch may lack their manifest, or the database lacks the batch |
+//! | `comparison-{batch}.md` | the comparison of a batch, by a command |
 //! | `.audit/{id}.json` | the record of a person's change, until the database has it |
 //! | `.flags/database` | the last known flags of the database, on the local disk of a replica |
 //! | `.flags/order` | the last applied order to change flags, on the local disk of a replica |
@@ -35,7 +38,7 @@
 
 use std::fmt;
 
-use pipeline::run::RunId;
+use pipeline::{batch::BatchId, run::RunId};
 
 /// A run's manifest.
 pub(super) const MANIFEST_FILE: &str = "run.json";
@@ -96,6 +99,12 @@ pub(super) const FLAG_REFUSED_FOLDER: &str = ".flags/refused";
 /// The flags that each replica has applied.
 pub(super) const FLAG_ACKS_FOLDER: &str = ".flags/acks";
 
+/// The accepted batches.
+pub(super) const BATCHES_FOLDER: &str = ".batches";
+
+/// Names of batches that are not everywhere yet.
+pub(super) const UNSETTLED_BATCHES_FOLDER: &str = ".batches-unsettled";
+
 /// The file of the readiness check.
 pub(super) const PROBE_FILE: &str = ".probe";
 
@@ -121,4 +130,19 @@ pub(super) fn in_folder(folder: &str, run: &RunId) -> String {
 /// An audit record.
 pub(super) fn audit_file(id: &str) -> String {
     format!("{AUDIT_FOLDER}/{id}.json")
+}
+
+/// A batch's record.
+pub(super) fn batch_file(id: &BatchId) -> String {
+    format!("{BATCHES_FOLDER}/{id}.json")
+}
+
+/// A batch's marker.
+pub(super) fn batch_marker(id: &BatchId) -> String {
+    format!("{UNSETTLED_BATCHES_FOLDER}/{id}")
+}
+
+/// The comparison of a batch. Its dot keeps it apart from the folders of runs.
+pub(super) fn comparison_file(id: &BatchId) -> String {
+    format!("comparison-{id}.md")
 }

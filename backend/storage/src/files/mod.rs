@@ -12,6 +12,8 @@
 
 mod audit;
 mod backend;
+mod batch_file;
+mod batches;
 mod beside_row;
 mod breaker;
 mod calls;
@@ -46,6 +48,7 @@ mod webhook_queue;
 
 pub use self::{
     audit::AuditFiles,
+    batch_file::BatchFile,
     breaker::FileBreaker,
     db_sync::DbSync,
     notes::{Note, NoteFolder},

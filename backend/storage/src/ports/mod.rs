@@ -1,5 +1,6 @@
 //! The ports of a store, one file per concern.
 
+pub mod batches;
 pub mod changes;
 pub mod clock_skew;
 pub mod control;

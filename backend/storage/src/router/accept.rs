@@ -96,6 +96,18 @@ impl Router {
         is_blind.then(|| FileRefusal { reason, overlap_left: self.config.presence.overlap_left() })
     }
 
+    /// Whether a file alone may accept now, after the database failed for this cause.
+    pub(super) fn check_file_may_accept(&self, cause: Option<StorageError>) -> Result<(), StorageError> {
+        // If the insert timed out, it may have committed. Only if no other replica runs can nobody else claim
+        // that row.
+        let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Indeterminate);
+        let guard = self.file_acceptance();
+        if guard.is_allowed() && (!is_ambiguous || self.config.presence.is_alone()) {
+            return Ok(());
+        }
+        Err(cause.unwrap_or_else(|| StorageError::new(StorageErrorKind::Unavailable, guard.sentence())))
+    }
+
     /// Accepts a run by file alone, if a file guards against a second execution.
     pub(super) async fn accept_by_file(
         &self,
@@ -103,15 +115,7 @@ impl Router {
         lease: Option<&Lease>,
         cause: Option<StorageError>,
     ) -> Result<Acceptance, StorageError> {
-        // If the insert timed out, it may have committed. Only if no other replica runs can nobody else claim
-        // that row.
-        let is_ambiguous = cause.as_ref().is_some_and(|error| error.kind == StorageErrorKind::Indeterminate);
-        let guard = self.file_acceptance();
-        if !guard.is_allowed() || is_ambiguous && !self.config.presence.is_alone() {
-            return Err(
-                cause.unwrap_or_else(|| StorageError::new(StorageErrorKind::Unavailable, guard.sentence()))
-            );
-        }
+        self.check_file_may_accept(cause)?;
         let db_sync = if self.database.is_some() { DbSync::Pending } else { DbSync::NotTracked };
         let accepted = self.files.accept_with_sync_state(run, lease, db_sync).await;
         self.note_file(&accepted);

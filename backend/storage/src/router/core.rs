@@ -15,7 +15,7 @@ use crate::{
     files::FileStore,
     mode::{Flags, Mode},
     observer::{StorageObserver, Unobserved},
-    ports::{changes::RunChanges, lifecycle::Fence},
+    ports::{batches::Batches, changes::RunChanges, lifecycle::Fence},
     router::{
         active_runs::ActiveRuns, connectivity::ConnectivityTracker, file_alarm::FileAlarm, leases::Leases,
         poll_limiter::PollLimiter, presence::ReplicaPresence,
@@ -45,6 +45,8 @@ pub(super) struct Disabled {
 pub struct Router {
     pub(super) files: FileStore,
     pub(super) database: Option<Database>,
+    /// None without a database, and in commands.
+    pub(super) batches: Option<Arc<dyn Batches>>,
     pub(super) flags: watch::Receiver<Flags>,
     pub(super) config: RouterConfig,
     pub(super) clock: Arc<dyn Clock>,
@@ -75,6 +77,7 @@ impl Router {
         Self {
             files,
             database,
+            batches: None,
             flags,
             config,
             clock,

@@ -5,6 +5,7 @@
 
 mod accept;
 mod active_runs;
+mod batches;
 mod both_sides;
 mod claim;
 mod connectivity;
@@ -28,6 +29,7 @@ mod write;
 
 pub use self::{
     accept::FileRefusal,
+    batches::SettledBatches,
     core::{Router, RouterConfig},
     forecast::forecast,
     presence::{FileAcceptance, PresenceRules, ReplicaPresence},

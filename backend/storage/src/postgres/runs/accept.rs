@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// The pipeline version, the same that the frontend writes.
-const PIPELINE_VERSION: &str = "1.0";
+pub(super) const PIPELINE_VERSION: &str = "1.0";
 
 /// How often acceptance is retried if another process changes the row in between.
-const ROUNDS_MAX: usize = 3;
+pub(super) const ROUNDS_MAX: usize = 3;
 
 /// Accepts a run in one round trip, and notifies workers of a run without an owner.
 ///
