@@ -11,6 +11,7 @@
 )]
 
 mod addresses;
+mod answer_cache;
 mod api;
 mod architecture;
 mod batches;

@@ -35,8 +35,8 @@ use self::{
 pub use self::{
     checks::check_deps,
     commands::{
-        audit, command_router, files_at, forget, key_admin, reconciler, status_sources, webhook_admin,
-        webhook_dispatcher,
+        answer_admin, audit, command_router, files_at, forget, key_admin, reconciler, status_sources,
+        webhook_admin, webhook_dispatcher,
     },
     error::WiringError,
     flags::flag_control,
@@ -44,6 +44,7 @@ pub use self::{
 };
 use crate::{
     access::KeyReader,
+    answer_cache::AnswerAdmin,
     background::Background,
     brands::BrandFolder,
     config::{AnalystChoice, AnalystConfig, Config, OcrConfig},
@@ -152,6 +153,7 @@ pub struct Service {
     pub dispatcher: Option<Arc<WebhookDispatcher>>,
     /// None without a database.
     pub baseline: Option<Arc<BaselineKeeper>>,
+    pub answers: AnswerAdmin,
     pub flags: FlagSource,
     /// None without a database.
     pub keys: Option<KeyReader>,
@@ -179,6 +181,7 @@ impl Service {
         let (ring, keys) = access::wire_keys(&config, &stores, work.spend.clone(), &clock);
         let (flag_control, flag_sync) = wire_flags(&config, &stores, &work.identity.replica, &clock);
         let controls = Controls { flags: flag_control.clone(), keys: ring };
+        let answers = stores.answer_admin(&config);
         let http = wire_http(config, &stores, &work, controls, &clock, background.clone());
         let Stores { router, postgres, flags, presence, .. } = stores;
         let Work {
@@ -209,6 +212,7 @@ impl Service {
             listener,
             dispatcher,
             baseline,
+            answers,
             flags,
             keys,
             flag_control,

@@ -124,6 +124,7 @@ mod tests {
             earlier: &PriorOutputs::default(),
             spend_limit_usd: None,
             lease: None,
+            answers: None,
         };
         analyst.answer(Stage::InputProcessing, &input, cancel).await.unwrap_err()
     }

@@ -20,7 +20,10 @@ use storage::{
     router::Router,
 };
 
-use crate::audit::{Actor, Audit};
+use crate::{
+    answer_cache::AnswerAdmin,
+    audit::{Actor, Audit},
+};
 
 /// How many runs are looked at or read at once.
 const PAGE: usize = 100;
@@ -70,6 +73,8 @@ pub struct Forget {
     pub router: Arc<Router>,
     /// None without a database.
     pub database: Option<Arc<dyn UserRuns>>,
+    /// Cached answers.
+    pub answers: AnswerAdmin,
     pub audit: Audit,
     pub clock: Arc<dyn Clock>,
 }
@@ -147,6 +152,7 @@ impl Forget {
             return Ok(false);
         }
         self.router.remove(run).await?;
+        self.answers.forget_run(run).await;
         self.router.changes().publish(run);
         Ok(true)
     }

@@ -6,6 +6,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 pub mod access;
+pub mod answer_cache;
 pub mod app;
 pub mod audit;
 pub mod background;

@@ -20,6 +20,7 @@ use self::{
 };
 use crate::{
     analyst::{Analyst, AnalystError, Answer, StageInput},
+    answers::AnswerCache,
     brand::BrandProfile,
     clock::{Clock, Timestamp},
     compressed::Compressed,
@@ -50,6 +51,8 @@ pub struct Job<'a> {
     pub store: &'a dyn RunStore,
     pub document: &'a CompressedDocument,
     pub brand: &'a BrandProfile,
+    /// Answers of earlier runs that this run may use. None without a cache.
+    pub answers: Option<&'a dyn AnswerCache>,
     /// The cost of earlier attempts that stored no stage, in US dollars. It counts against the limit.
     pub lost_usd: f64,
 }
@@ -188,6 +191,7 @@ impl Engine {
             earlier: &progress.earlier,
             spend_limit_usd: self.cost_limit_usd.map(|limit| (limit - earlier_usd).max(0.0)),
             lease: Some(lease),
+            answers: job.answers,
         };
         let answered = tokio::select! {
             biased;
@@ -200,7 +204,7 @@ impl Engine {
                 error => RunFailure::from_analyst(stage, error),
             }),
         };
-        let Answer { mut output, mut provenance, mut warnings } = answered.map_err(|mut failure| {
+        let Answer { mut output, mut provenance, mut warnings, .. } = answered.map_err(|mut failure| {
             failure.usage += spent;
             failure
         })?;

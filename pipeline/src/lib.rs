@@ -12,12 +12,13 @@
 //! # Deliberately absent
 //!
 //! The crate has no HTTP, no database, no environment variable, no clock and no randomness. Callers pass
-//! these in through the seams [`analyst::Analyst`], [`llm::LlmClient`], [`store::RunStore`] and
-//! [`clock::Clock`].
+//! these in through the seams [`analyst::Analyst`], [`llm::LlmClient`], [`store::RunStore`],
+//! [`answers::AnswerCache`] and [`clock::Clock`].
 
 #![warn(clippy::missing_errors_doc)]
 
 pub mod analyst;
+pub mod answers;
 pub mod batch;
 pub mod brand;
 pub mod clock;

@@ -63,7 +63,7 @@ impl RequestSource for CompletionRequest {
 #[derive(Debug, Clone)]
 pub struct PromptBlock {
     pub text: String,
-    /// The provider should cache it, because other stages of the run send the same block first.
+    /// The provider should cache everything up to its end, because other requests begin with the same bytes.
     pub cacheable: bool,
 }
 

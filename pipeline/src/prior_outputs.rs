@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     compressed::{CompressError, Compressed},
-    record::StageRecord,
+    record::{StageRecord, sha256_canonical},
     run::Stage,
     stages::{Outputs, StageOutput},
 };
@@ -18,6 +18,8 @@ use crate::{
 pub struct PriorOutputs {
     /// Each stage's record, or its output if it has no record.
     compressed: Vec<(Stage, Compressed)>,
+    /// The payload digests of the records.
+    digests: Vec<(Stage, String)>,
     at_hand: Mutex<Option<Outputs>>,
 }
 
@@ -42,7 +44,7 @@ impl PriorOutputs {
             pack(Stage::BrandContextualization, context.as_ref()),
         ];
         let compressed = compressed.into_iter().flatten().collect::<Result<_, _>>()?;
-        Ok(Self { compressed, at_hand: Mutex::new(Some(outputs)) })
+        Ok(Self { compressed, digests: Vec::new(), at_hand: Mutex::new(Some(outputs)) })
     }
 
     /// The outputs as values. The caller owns them, and should drop them before it waits for a model.
@@ -73,9 +75,26 @@ impl PriorOutputs {
     pub(crate) fn add(&mut self, record: &StageRecord, output: StageOutput) -> Result<(), CompressError> {
         let mut outputs = self.outputs()?;
         self.compressed.push((record.meta.stage, Compressed::new(record)?));
+        self.digests.push((record.meta.stage, record.meta.payload_sha256.clone()));
         outputs.insert(output);
         self.put_back(outputs);
         Ok(())
+    }
+
+    /// The SHA-256 (hex) of each payload's canonical form, in order.
+    ///
+    /// # Errors
+    ///
+    /// `CompressError` if the compressed outputs cannot be read back, which is a defect.
+    pub(crate) fn digests(&self) -> Result<Vec<(Stage, String)>, CompressError> {
+        let digest = |(stage, compressed): &(Stage, Compressed)| {
+            if let Some((_, known)) = self.digests.iter().find(|(known, _)| known == stage) {
+                return Ok((*stage, known.clone()));
+            }
+            let payload: Value = serde_json::from_slice(&compressed.json()?).map_err(io::Error::other)?;
+            Ok((*stage, sha256_canonical(&payload).map_err(io::Error::other)?))
+        };
+        self.compressed.iter().map(digest).collect()
     }
 
     /// The compressed records, in the order in which they were added.

@@ -3,6 +3,7 @@
 mod clean;
 mod facts;
 mod provenance;
+mod reuse;
 
 use chrono::SubsecRound as _;
 use schemars::JsonSchema;
@@ -14,6 +15,7 @@ use self::clean::Cleaned;
 pub use self::{
     facts::{BrandFacts, DocumentFacts},
     provenance::Provenance,
+    reuse::Reuse,
 };
 use crate::{
     clock::Timestamp,
@@ -67,11 +69,14 @@ pub struct StageMeta {
     /// Hash of the prompt (or of the extractive analyst's rules).
     pub prompt_version: String,
     pub usage: Usage,
-    /// Requests it took, at least 1.
+    /// Requests it took, at least 1, or 0 for a reused answer.
     pub attempts: u32,
     /// How the model was held to the schema. Records of the extractive analyst and of earlier releases lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured_output: Option<StructuredOutput>,
+    /// The earlier run of the same owner whose answer this is. Absent if a model or an analyst was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Reuse>,
     #[serde(with = "millis")]
     #[schemars(schema_with = "millis::schema")]
     pub started_at: Timestamp,
@@ -213,6 +218,7 @@ impl StageRecord {
             usage: provenance.usage,
             attempts: provenance.attempts,
             structured_output: provenance.structured_output,
+            reuse: provenance.reuse.clone(),
             // Timestamps are as precise as their stored form, so that a record read back equals the one that
             // was stored.
             started_at: context.started_at.trunc_subsecs(MILLIS_DIGITS),

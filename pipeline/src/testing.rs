@@ -155,6 +155,7 @@ pub fn provenance() -> Provenance {
         usage: Usage::default(),
         attempts: 1,
         structured_output: None,
+        reuse: None,
     }
 }
 

@@ -143,8 +143,10 @@ fn answer(stage: Stage) -> Answer {
             usage: Usage { cost_usd: 0.25, ..Usage::default() },
             attempts: 1,
             structured_output: None,
+            reuse: None,
         },
         warnings: vec![],
+        is_first_choice: false,
     }
 }
 
@@ -245,6 +247,7 @@ brand_values: [Craft, Care, Calm]
             store: &*self.store,
             document: &CompressedDocument::new(self.document.clone()).unwrap(),
             brand: &self.brand,
+            answers: None,
             lost_usd,
         };
         engine.run(job, events, cancel).await

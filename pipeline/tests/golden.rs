@@ -65,6 +65,7 @@ async fn payloads(id: &str) -> String {
             earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
             spend_limit_usd: None,
             lease: None,
+            answers: None,
         };
         let answer = ExtractiveAnalyst::new().answer(stage, &input, &Default::default()).await.unwrap();
         assert_eq!(answer.provenance.provider, "extractive");

@@ -53,6 +53,7 @@ fn run(document: &Document, id: &str) -> Outputs {
             earlier: known,
             spend_limit_usd: None,
             lease: None,
+            answers: None,
         };
         let answer = runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()));
         let mut output = answer.unwrap_or_else(|error| panic!("{id}, {stage}: {error}")).output;

@@ -171,6 +171,7 @@ fn cost(document: &Document) -> (f64, f64, String) {
             earlier: known,
             spend_limit_usd: None,
             lease: None,
+            answers: None,
         };
         let began = Instant::now();
         let answer = runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()));
@@ -230,6 +231,7 @@ fn a_cancel_ends_a_large_analysis() {
             earlier: &earlier,
             spend_limit_usd: None,
             lease: None,
+            answers: None,
         };
         ExtractiveAnalyst::new().answer(Stage::InputProcessing, &input, &cancel).await
     };

@@ -16,6 +16,7 @@ use axum::{
 };
 use backend::{
     access::{FailedKeys, KeyRing, QuotaKeeper, SpendMeter},
+    answer_cache::{AnswerAdmin, AnswerCacheDeps, AnswerCacheService, AnswerCacheSettings},
     audit::Audit,
     brands::BrandFolder,
     config::{AccessConfig, DocumentsConfig, Environment, OriginRule, StoragePlace},
@@ -145,7 +146,21 @@ impl Service {
         let readers = Readers::new(isolation, clock.clone());
         let spend = SpendMeter::new(clock.clone());
         let flag_source = FlagSource::new(Values::new(), None, None, false, &clock);
+        let day = Duration::from_secs(86_400);
+        let settings = AnswerCacheSettings {
+            is_on: false,
+            keep: day,
+            lease: Duration::from_secs(15),
+            wait_max: Duration::from_secs(60),
+        };
+        let answers = AnswerCacheDeps {
+            store: None,
+            router: storage.clone(),
+            flags: flag_source.clone(),
+            clock: clock.clone(),
+        };
         let tools = WorkerDeps {
+            answers: AnswerCacheService::new(settings, answers),
             sample_engine: Engine {
                 analyst: Arc::new(ExtractiveAnalyst::new()),
                 clock: clock.clone(),
@@ -211,6 +226,7 @@ impl Service {
             queue,
             fetcher,
             brands: brands.clone(),
+            answers: AnswerAdmin { store: None, router: storage.clone(), audit: audit.clone(), keep: day },
             audit: audit.clone(),
             flags: flag_source.clone(),
             clock: clock.clone(),

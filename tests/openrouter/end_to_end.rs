@@ -7,13 +7,14 @@ use pipeline::{
     },
     brand::BrandProfile,
     document::{CompressedDocument, Document, Format, Page},
-    llm::LlmErrorCode,
+    llm::{LlmErrorCode, StructuredOutput},
     prior_outputs::PriorOutputs,
     stages::{Outputs, StageOutput},
 };
 use serde_json::json;
 
 use super::*;
+use backend::llm::StructuredOutputSetting;
 
 const LINE: &str = "Shoppers bring the bottle back to the shop.";
 
@@ -40,14 +41,24 @@ fn brand() -> BrandProfile {
 }
 
 async fn answer(client: &Arc<OpenRouter>, stage: Stage, earlier: &Outputs) -> Result<Answer, AnalystError> {
+    answer_about(document(), client, stage, earlier).await
+}
+
+async fn answer_about(
+    document: Document,
+    client: &Arc<OpenRouter>,
+    stage: Stage,
+    earlier: &Outputs,
+) -> Result<Answer, AnalystError> {
     let analyst = ModelAnalyst::new(client.clone(), ModelOptions::default());
     let input = StageInput {
         run: &RunId::parse("r1").unwrap(),
-        document: &CompressedDocument::new(document()).unwrap(),
+        document: &CompressedDocument::new(document).unwrap(),
         brand: &brand(),
         earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
         spend_limit_usd: Some(5.0),
         lease: None,
+        answers: None,
     };
     analyst.answer(stage, &input, &CancellationToken::new()).await
 }
@@ -64,10 +75,10 @@ async fn four_stages_are_answered_streamed_or_not() {
         let client = Arc::new(client(config(&fake_model)));
         let mut outputs = Outputs::default();
         for stage in Stage::ALL {
-            let Answer { mut output, provenance, warnings } = answer(&client, stage, &outputs).await.unwrap();
+            let Answer { mut output, provenance, warnings, .. } =
+                answer(&client, stage, &outputs).await.unwrap();
             assert_eq!(provenance.provider, "Stand-In");
             assert!((provenance.usage.cost_usd - 0.01).abs() < 1e-9);
-            assert_eq!(provenance.usage.cached_tokens > 0, stage == Stage::SignalAmplification, "{stage}");
             assert!(warnings.is_empty());
             for evidence in output.evidence_mut() {
                 let page = document().page(evidence.page).unwrap().text.clone();
@@ -107,6 +118,51 @@ async fn the_request_is_strict_streaming_and_cacheable() {
     );
     assert_eq!(body["messages"][1]["content"][0]["cache_control"], json!({"type": "ephemeral"}));
     assert!(body["messages"][1]["content"][1].get("cache_control").is_none());
+}
+
+/// The cached tokens of stage 1, of stage 1 again, and of stage 2, about a document of more than 1,024 tokens.
+async fn cached_tokens(level: StructuredOutput) -> [u64; 3] {
+    let fake_model = start([]);
+    let structured_output = StructuredOutputSetting::Only(level);
+    let client = Arc::new(client(OpenRouterConfig { structured_output, ..config(&fake_model) }));
+    let mut long = document();
+    long.pages[0].text = format!("{LINE}\n").repeat(150);
+    let mut outputs = Outputs::default();
+    let mut cached = [0; 3];
+    let stages = [Stage::InputProcessing, Stage::InputProcessing, Stage::SignalAmplification];
+    for (cached, stage) in cached.iter_mut().zip(stages) {
+        let mut answer = answer_about(long.clone(), &client, stage, &outputs).await.unwrap();
+        *cached = answer.provenance.usage.cached_tokens;
+        answer.output.assign_ids();
+        outputs.insert(answer.output);
+    }
+    cached
+}
+
+#[tokio::test]
+async fn a_repeated_document_is_read_from_the_prompt_cache() {
+    let strict = cached_tokens(StructuredOutput::Strict).await;
+    assert!(
+        strict[0] == 0 && strict[1] >= 1_024 && strict[2] == 0,
+        "another schema is another prompt: {strict:?}"
+    );
+    let json = cached_tokens(StructuredOutput::Json).await;
+    assert!(json[0] == 0 && json[1] >= 1_024 && json[2] >= 1_024, "{json:?}");
+}
+
+#[tokio::test]
+async fn a_refused_cache_mark_is_given_up() {
+    let message = "messages.1.content.0.text.cache_control: Extra inputs are not permitted";
+    let body = json!({"error": {"code": 400, "message": message}});
+    let refusal = Reply::Status { status: 400, headers: Vec::new(), body };
+    let fake_model = start([refusal]);
+    ask(config(&fake_model)).await.unwrap();
+    let marked: Vec<bool> = fake_model
+        .requests()
+        .iter()
+        .map(|request| request.body.to_string().contains("cache_control"))
+        .collect();
+    assert_eq!(marked, [true, false]);
 }
 
 #[tokio::test]

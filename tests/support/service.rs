@@ -168,7 +168,9 @@ impl TestEnv {
             .env("BLOB_ALLOW_PRIVATE_NETWORK", "true")
             .env("EXTRA_CA_FILE", self.blob.authority.path())
             // A test whose document is gone wants to know at once.
-            .env("DOCUMENT_RETRY_SECONDS", "1");
+            .env("DOCUMENT_RETRY_SECONDS", "1")
+            // Most tests count what each run pays for. Those of the cache switch it on.
+            .env("ANSWER_CACHE", "off");
         if self.postgres.is_some() {
             command.env("DATABASE_URL", self.database_url());
         }

@@ -5,10 +5,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use pipeline::{
     analyst::{
         Analyst,
+        cached::CachedAnalyst,
         extractive::ExtractiveAnalyst,
         fallback::FallbackAnalyst,
         model::{FenceSecret, ModelAnalyst, ModelOptions},
     },
+    answers::AnswerSettings,
     clock::Clock,
 };
 use secrecy::ExposeSecret as _;
@@ -44,6 +46,8 @@ pub(super) fn answering(
     stage_deadline: Duration,
     clock: &Arc<dyn Clock>,
 ) -> Result<Answering, WiringError> {
+    let options = ModelOptions::default();
+    let answer_settings = answer_settings(&config, &options);
     let key = match (choice, config.api_key) {
         (AnalystChoice::Extractive, _) | (AnalystChoice::Auto, None) => {
             let name = "built-in extractive analyst".to_owned();
@@ -57,6 +61,7 @@ pub(super) fn answering(
         base_url: config.base_url,
         fallback_models: config.fallback_models,
         structured_output: config.structured_output,
+        prompt_cache: config.prompt_cache,
         routing: config.routing,
         total_timeout: config.timeout,
         title: Some("innovation-pipeline".to_owned()),
@@ -72,10 +77,31 @@ pub(super) fn answering(
             FenceSecret::new([*uuid::Uuid::new_v4().as_bytes(), *uuid::Uuid::new_v4().as_bytes()].concat())
         }
     };
-    let options = ModelOptions { fence_secret, ..ModelOptions::default() };
+    let options = ModelOptions { fence_secret, ..options };
     let model = Arc::new(ModelAnalyst::new(client.clone(), options));
-    let model: Arc<dyn Analyst> = Arc::new(WithDeadline::new(model, stage_deadline));
+    let model = Arc::new(WithDeadline::new(model, stage_deadline));
+    // In front of the deadline: a wait for another run's answer is not the model's time. Behind the fallback: an answer of the
+    // extractive analyst never enters the cache.
+    let model: Arc<dyn Analyst> = Arc::new(CachedAnalyst::new(model, answer_settings));
     let analyst =
         if config.offline_fallback { Arc::new(FallbackAnalyst::new(model, extractive())) } else { model };
     Ok(Answering { analyst, name, gate: Some(client.gate().clone()) })
+}
+
+/// The settings that the model's answers depend on. Keys, time limits and secrets are not among them.
+fn answer_settings(config: &AnalystConfig, options: &ModelOptions) -> AnswerSettings {
+    let models = std::iter::once(&config.model).chain(&config.fallback_models);
+    let count = |tokens: usize| u64::try_from(tokens).unwrap_or(u64::MAX);
+    AnswerSettings {
+        analyst: "model".to_owned(),
+        endpoint: config.base_url.clone(),
+        models: models.cloned().collect(),
+        structured_output: format!("{:?}", config.structured_output),
+        routing: format!("{:?}", config.routing),
+        limits: [
+            count(options.document_tokens_max),
+            count(options.notes_tokens_max),
+            u64::from(options.output_tokens_max),
+        ],
+    }
 }

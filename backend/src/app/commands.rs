@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     access::KeyAdmin,
+    answer_cache::AnswerAdmin,
     audit::Audit,
     config::Config,
     forget::Forget,
@@ -76,6 +77,16 @@ pub fn key_admin(config: &Config) -> Result<Option<KeyAdmin>, WiringError> {
     Ok(Some(KeyAdmin { keys: Arc::new(postgres), ring: None, clock }))
 }
 
+/// Wires the administration of cached answers, for a command.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn answer_admin(config: &Config) -> Result<AnswerAdmin, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    Ok(wire_storage(config, &clock)?.answer_admin(config))
+}
+
 /// Wires the audit, for a command.
 ///
 /// # Errors
@@ -93,9 +104,11 @@ pub fn audit(config: &Config) -> Result<Audit, WiringError> {
 /// [`WiringError`] names the setting that is unusable.
 pub fn forget(config: &Config) -> Result<Forget, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let Stores { router, postgres, audit, .. } = wire_storage(config, &clock)?;
+    let stores = wire_storage(config, &clock)?;
+    let answers = stores.answer_admin(config);
+    let Stores { router, postgres, audit, .. } = stores;
     let database = postgres.map(|store| store as Arc<dyn UserRuns>);
-    Ok(Forget { router, database, audit, clock })
+    Ok(Forget { router, database, answers, audit, clock })
 }
 
 /// Wires the sources of the service's state, for a command.

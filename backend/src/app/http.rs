@@ -45,6 +45,7 @@ pub(super) fn wire_http(
         queue,
         fetcher: work.fetcher.clone(),
         brands: work.brands.clone(),
+        answers: stores.answer_admin(&config),
         audit: stores.audit.clone(),
         flags: stores.flags.clone(),
         clock: clock.clone(),

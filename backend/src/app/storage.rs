@@ -7,7 +7,7 @@ use storage::{
     Batches, QueueStats, ReplicaRegistry,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
-    control_plane::{ApiKeys, AuditLog, UsageStore},
+    control_plane::{AnswerStore, ApiKeys, AuditLog, UsageStore},
     files::FileStore,
     postgres::PostgresStore,
     router::{Database, PresenceRules, ReadLimiter, ReplicaPresence, Router, RouterConfig},
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use super::error::WiringError;
 use crate::{
+    answer_cache::AnswerAdmin,
     audit::Audit,
     config::{Config, DatabaseConfig, Role},
     flags::FlagSource,
@@ -44,6 +45,20 @@ impl Stores {
     /// None without a database.
     pub(super) fn api_keys(&self) -> Option<Arc<dyn ApiKeys>> {
         self.postgres.clone().map(|store| store as Arc<dyn ApiKeys>)
+    }
+
+    /// None without a database.
+    pub(super) fn answer_store(&self) -> Option<Arc<dyn AnswerStore>> {
+        self.postgres.clone().map(|store| store as Arc<dyn AnswerStore>)
+    }
+
+    pub(super) fn answer_admin(&self, config: &Config) -> AnswerAdmin {
+        AnswerAdmin {
+            store: self.answer_store(),
+            router: self.router.clone(),
+            audit: self.audit.clone(),
+            keep: config.answers.keep,
+        }
     }
 
     /// None without a database.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     access::SpendMeter,
+    answer_cache::{AnswerCacheDeps, AnswerCacheService, AnswerCacheSettings},
     brands::BrandFolder,
     config::{Config, Role},
     documents::{
@@ -91,6 +92,7 @@ pub(super) fn wire_work(
         clock: clock.clone(),
         gate: gate.clone(),
         spend: spend.clone(),
+        answers: answer_cache(config, stores, clock),
         flags: stores.flags.clone(),
     };
     let worker = Worker::new(stores.router.clone(), deps, worker_config(config, owner));
@@ -135,6 +137,22 @@ fn baseline(
         identity.replica.clone(),
         clock.clone(),
     )))
+}
+
+fn answer_cache(config: &Config, stores: &Stores, clock: &Arc<dyn Clock>) -> AnswerCacheService {
+    let settings = AnswerCacheSettings {
+        is_on: config.answers.is_on,
+        keep: config.answers.keep,
+        lease: config.work.lease,
+        wait_max: config.work.stage_deadline,
+    };
+    let deps = AnswerCacheDeps {
+        store: stores.answer_store(),
+        router: stores.router.clone(),
+        flags: stores.flags.clone(),
+        clock: clock.clone(),
+    };
+    AnswerCacheService::new(settings, deps)
 }
 
 fn worker_config(config: &Config, owner: String) -> WorkerConfig {

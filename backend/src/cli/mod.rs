@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod brands;
+pub mod cache;
 pub mod checks;
 mod duration;
 pub mod env;
@@ -105,6 +106,8 @@ enum Command {
     Runs(runs::Args),
     /// Delete all runs of a user for good; shows them first
     Forget(forget::Args),
+    /// Show or remove the model's answers that runs share
+    Cache(cache::Args),
     /// Show feature flags, change them for all replicas, or roll the storage mode back
     Flags(flags::Args),
     /// Check whether a service is alive; exit code 1 if it is not, 3 if it does not answer
@@ -184,6 +187,7 @@ pub fn main() -> ExitCode {
             Command::Status(args) => status::run(args, &config).await,
             Command::Runs(args) => runs::run(args, &config).await,
             Command::Forget(args) => forget::run(args, &config).await,
+            Command::Cache(args) => cache::run(args, &config).await,
             Command::Audit(Audit::Log(args)) => audit::run(args, &config).await,
             Command::Flags(args) => flags::run(args, &config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,

@@ -49,6 +49,8 @@ pub struct AnalystConfig {
     pub fallback_models: Vec<String>,
     /// How the model is made to follow the schema.
     pub structured_output: StructuredOutputSetting,
+    /// Whether the provider should cache what several requests share.
+    pub prompt_cache: bool,
     /// The permitted providers, their prices, and the amount of reasoning.
     pub routing: Routing,
     /// The total time limit of one call, retries included.
@@ -119,6 +121,7 @@ impl AnalystConfig {
             model,
             fallback_models,
             structured_output,
+            prompt_cache: reader.switch("LLM_PROMPT_CACHE", true),
             routing,
             timeout: Duration::from_secs(seconds),
             outage_deadline: Duration::from_secs(outage_deadline),

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod analyst;
+pub mod answers;
 pub mod audit;
 pub mod connections;
 pub mod database;
@@ -31,6 +32,7 @@ pub use ::storage::files::config::{BucketConfig, StorageConfig, StoragePlace};
 pub use ::storage::postgres::config::DatabaseConfig;
 pub use access::AccessConfig;
 pub use analyst::{AnalystChoice, AnalystConfig};
+pub use answers::AnswersConfig;
 pub use audit::AuditConfig;
 pub use connections::ConnectionsConfig;
 pub use documents::DocumentsConfig;
@@ -55,6 +57,7 @@ pub struct Config {
     /// `REHEARSAL_DATABASE_URL`: a database that a rehearsal fills and empties.
     pub rehearsal_database: Option<SecretString>,
     pub access: AccessConfig,
+    pub answers: AnswersConfig,
     pub audit: AuditConfig,
     pub connections: ConnectionsConfig,
     pub modes: ModesConfig,
@@ -108,6 +111,7 @@ impl Config {
             // A page that has its own name lead to this machine would be a stranger with every right.
             access.checks_host = access.admin_keys.is_empty() && process.host.is_loopback();
         }
+        let answers = AnswersConfig::read(&mut reader);
         let audit = AuditConfig::read(&mut reader);
         let connections = ConnectionsConfig::read(&mut reader);
         let modes = ModesConfig::read(&mut reader, strictness);
@@ -135,6 +139,7 @@ impl Config {
             database,
             rehearsal_database,
             access,
+            answers,
             audit,
             connections,
             modes,

@@ -104,9 +104,21 @@ pub static EXTRACTION_POOL: Definition = Definition {
     since: "0.1.0",
 };
 
+/// `PERFORMANCE_ANSWER_CACHE`
+pub static ANSWER_CACHE: Definition = Definition {
+    key: "PERFORMANCE_ANSWER_CACHE",
+    variable: "FEATURE_FLAG_PERFORMANCE_ANSWER_CACHE",
+    kind: Kind::Percentage,
+    default: Value::Percentage(100),
+    category: Category::Performance,
+    description: "The share of runs that use the model's answers to earlier runs of the same owner, and leave theirs.                   ANSWER_CACHE=off switches the cache off altogether.",
+    owner: "pipeline",
+    since: "0.1.0",
+};
+
 /// All flags.
-pub static ALL: [&Definition; 5] =
-    [&DATABASE_WRITES, &FILE_FALLBACK, &PAUSE_CLAIMS, &PAUSE_ACCEPTANCE, &EXTRACTION_POOL];
+pub static ALL: [&Definition; 6] =
+    [&DATABASE_WRITES, &FILE_FALLBACK, &PAUSE_CLAIMS, &PAUSE_ACCEPTANCE, &EXTRACTION_POOL, &ANSWER_CACHE];
 
 /// The flag with this key.
 #[must_use]

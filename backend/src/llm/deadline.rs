@@ -115,6 +115,7 @@ mod tests {
             earlier: &PriorOutputs::default(),
             spend_limit_usd: None,
             lease: None,
+            answers: None,
         };
         let error =
             analyst.answer(Stage::InputProcessing, &input, &CancellationToken::new()).await.unwrap_err();

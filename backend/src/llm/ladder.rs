@@ -53,6 +53,8 @@ pub(super) struct Level {
     pub(super) output_tokens_max: Option<u32>,
     /// Whether to request the usage of a stream.
     pub(super) asks_for_usage: bool,
+    /// Whether to mark what the provider should cache, where the model knows such marks.
+    pub(super) marks_cache: bool,
 }
 
 impl Level {
@@ -63,6 +65,7 @@ impl Level {
             limits_completion: false,
             output_tokens_max: None,
             asks_for_usage: true,
+            marks_cache: true,
         }
     }
 }
@@ -71,14 +74,16 @@ impl Level {
 #[derive(Debug)]
 pub(super) struct Ladder {
     setting: StructuredOutputSetting,
+    /// `LLM_PROMPT_CACHE`
+    marks_cache: bool,
     clock: Arc<dyn Clock>,
     /// Each until this reading of the monotonic clock.
     known: Mutex<HashMap<String, (Level, Duration)>>,
 }
 
 impl Ladder {
-    pub(super) fn new(setting: StructuredOutputSetting, clock: Arc<dyn Clock>) -> Self {
-        Self { setting, clock, known: Mutex::default() }
+    pub(super) fn new(setting: StructuredOutputSetting, marks_cache: bool, clock: Arc<dyn Clock>) -> Self {
+        Self { setting, marks_cache, clock, known: Mutex::default() }
     }
 
     /// The first level to try with a model.
@@ -96,6 +101,7 @@ impl Ladder {
             Objection::Routing => Level { requires_parameters: false, ..level },
             Objection::LimitName => Level { limits_completion: true, ..level },
             Objection::UsageOption => Level { asks_for_usage: false, ..level },
+            Objection::CacheMark => Level { marks_cache: false, ..level },
             Objection::LimitValue(most) => Level { output_tokens_max: Some(most), ..level },
             Objection::Schema => match (self.setting, level.structured_output) {
                 (StructuredOutputSetting::Only(_), _) | (_, StructuredOutput::Text) => return None,
@@ -126,10 +132,11 @@ impl Ladder {
     }
 
     fn top(&self) -> Level {
-        Level::of(match self.setting {
+        let level = Level::of(match self.setting {
             StructuredOutputSetting::Auto => StructuredOutput::Strict,
             StructuredOutputSetting::Only(only) => only,
-        })
+        });
+        Level { marks_cache: self.marks_cache, ..level }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Level, Duration)>> {
@@ -150,6 +157,8 @@ enum Objection {
     LimitValue(u32),
     /// `stream_options`.
     UsageOption,
+    /// `cache_control`, or content in parts, which only the marks need.
+    CacheMark,
 }
 
 /// Words for structured output by OpenAI, Anthropic, Google, OpenRouter, vLLM, llama.cpp and others.
@@ -175,6 +184,8 @@ const SCHEMA_WORDS: [&str; 20] = [
     "additionalproperties",
     "support json",
 ];
+/// How endpoints say that they take a message's content as one text only.
+const WANTS_TEXT: [&str; 3] = ["must be a string", "should be a valid string", "expected a string"];
 /// Words for another fault, whatever other words the message has.
 const OTHER_FAULTS: [&str; 6] =
     ["context length", "context window", "prompt is too long", "too many tokens", "data policy", "max price"];
@@ -193,6 +204,9 @@ fn objection(refusal: &Upstream) -> Option<Objection> {
     let names_limit = says(&["max tokens", "max completion tokens", "max output tokens", "max new tokens"]);
     match refusal.status {
         Some(400 | 422) if says(&["stream options", "include usage"]) => Some(Objection::UsageOption),
+        Some(400 | 422) if says(&["cache control"]) || (says(&["content"]) && says(&WANTS_TEXT)) => {
+            Some(Objection::CacheMark)
+        }
         Some(400 | 422)
             if names_limit && says(&["use 'max completion tokens'", "max completion tokens' instead"]) =>
         {
@@ -282,11 +296,17 @@ mod tests {
             Some(Objection::UsageOption)
         );
         assert_eq!(objection(&refusal(400, limit)), Some(Objection::LimitName));
+        for message in [
+            "messages.1.content.0.text.cache_control: Extra inputs are not permitted",
+            "messages[1].content must be a string",
+        ] {
+            assert_eq!(objection(&refusal(400, message)), Some(Objection::CacheMark), "{message}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lowered_level_lasts_for_an_hour() {
-        let ladder = Ladder::new(StructuredOutputSetting::Auto, Arc::new(SystemClock::default()));
+        let ladder = Ladder::new(StructuredOutputSetting::Auto, true, Arc::new(SystemClock::default()));
         let no_schema = refusal(400, "response_format is not supported");
         let strict = ladder.level("a/b");
         let json = ladder.below(strict, &no_schema).unwrap();
@@ -305,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_setting_keeps_its_level() {
-        let ladder = Ladder::new("strict".parse().unwrap(), Arc::new(SystemClock::default()));
+        let ladder = Ladder::new("strict".parse().unwrap(), true, Arc::new(SystemClock::default()));
         let level = ladder.level("a/b");
         assert_eq!(ladder.below(level, &refusal(400, "bad schema")), None);
         let unknown = refusal(400, "Unknown parameter: 'provider'");

@@ -87,7 +87,7 @@ impl OpenRouter {
             model: config.model,
             fallback_models: config.fallback_models,
             routing: config.routing,
-            ladder: Ladder::new(config.structured_output, clock.clone()),
+            ladder: Ladder::new(config.structured_output, config.prompt_cache, clock.clone()),
             oddities: OddityLog::default(),
             idle_timeout: config.idle_timeout,
             response_bytes_max: config.response_bytes_max,

@@ -46,7 +46,7 @@ pub(super) struct Asking<'a> {
 }
 
 /// Writes the body: structured output of this level, the operator's constraints, and streaming. It sets cache
-/// marks on suitable blocks if the model supports them.
+/// marks on suitable blocks if the model supports them and the endpoint has not refused them.
 pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_json::Result<String> {
     let Asking { model, fallback_models, routing, level, output_tokens_max } = *asking;
     let output_tokens_max =
@@ -61,7 +61,7 @@ pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_js
         models,
         messages: json!([
             {"role": "system", "content": request.system},
-            {"role": "user", "content": content(&request.blocks, model.starts_with("anthropic/"))},
+            {"role": "user", "content": content(&request.blocks, level.marks_cache && model.starts_with("anthropic/"))},
         ]),
         response_format: response_format(request, level.structured_output),
         provider: routing.provider(level),

@@ -42,6 +42,7 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261201100000_add_control_plane",
     "20261201100100_add_run_principal",
     "20261201100200_index_runs_by_principal",
+    "20261202130000_add_answer_cache",
     "20261202140000_add_batches",
 ];
 

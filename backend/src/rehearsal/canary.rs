@@ -89,7 +89,8 @@ impl Canary {
         let document = CompressedDocument::new(document).map_err(|error| error.to_string())?;
         let fence = self.accept(id, brand_id).await?;
         let store = LeasedRun::new(&self.router, &fence, Vec::new());
-        let job = Job { run: id, store: &store, document: &document, brand: &brand, lost_usd: 0.0 };
+        let job =
+            Job { run: id, store: &store, document: &document, brand: &brand, answers: None, lost_usd: 0.0 };
         let flip = |event: StageEvent| self.flip_after(&event, back);
         let finished = self.engine.run(job, &flip, &CancellationToken::new()).await;
         let finished = finished.map_err(|failure| failure.message)?;

@@ -154,6 +154,7 @@ impl Runs {
             Err(error) => return Err(error.into()),
         }
         self.router.remove(run_id).await?;
+        self.answers.forget_run(run_id).await;
         self.router.changes().publish(run_id);
         failpoints::hit("removed");
         tracing::info!(event = "run_deleted", run_id = %run_id, audit = "run_deleted", "[{run_id}] is deleted: rows, files and spool");

@@ -248,6 +248,7 @@ impl Runs {
             (brand_id, document_name) = (Some(request.brand_id), Some(request.source));
             document_url = request.document_url;
         }
+        let awaited = self.worker.awaited_answer(&snapshot.id);
         RunView {
             run_id: snapshot.id,
             principal: snapshot.principal,
@@ -262,7 +263,9 @@ impl Runs {
             error: snapshot.failure,
             waiting: snapshot
                 .waiting
-                .filter(|waiting| snapshot.status == RunStatus::Processing && waiting.until.is_some()),
+                .filter(|waiting| waiting.until.is_some())
+                .or(awaited)
+                .filter(|_| snapshot.status == RunStatus::Processing),
             stored_in: snapshot.stored_in,
             report: snapshot.report,
             generation: snapshot.generation,

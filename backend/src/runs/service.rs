@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::{admission::Admission, keyless::Keyless};
 use crate::{
+    answer_cache::AnswerAdmin,
     audit::Audit,
     brands::BrandFolder,
     documents::{fetch::Fetcher, isolate::Isolation, pictures::Pictures},
@@ -31,6 +32,8 @@ pub struct RunsDeps {
     pub fetcher: Fetcher,
     pub brands: BrandFolder,
     pub audit: Audit,
+    /// Cached answers.
+    pub answers: AnswerAdmin,
     /// Operators pause acceptance by a flag.
     pub flags: FlagSource,
     pub clock: Arc<dyn Clock>,
@@ -45,6 +48,7 @@ pub struct Runs {
     pub(super) fetcher: Fetcher,
     pub(super) brands: BrandFolder,
     pub(super) audit: Audit,
+    pub(super) answers: AnswerAdmin,
     pub(super) flags: FlagSource,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) accepting: Mutex<HashMap<RunId, Weak<tokio::sync::Mutex<()>>>>,
@@ -57,7 +61,7 @@ pub struct Runs {
 impl Runs {
     #[must_use]
     pub fn new(deps: RunsDeps) -> Self {
-        let RunsDeps { router, worker, queue, fetcher, brands, audit, flags, clock } = deps;
+        let RunsDeps { router, worker, queue, fetcher, brands, audit, answers, flags, clock } = deps;
         Self {
             router,
             worker,
@@ -65,6 +69,7 @@ impl Runs {
             fetcher,
             brands,
             audit,
+            answers,
             flags,
             clock,
             accepting: Mutex::default(),

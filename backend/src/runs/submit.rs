@@ -35,6 +35,8 @@ pub struct Submission {
     pub principal: Principal,
     /// The request came without a key. It may only name a row that waits for this very document.
     pub is_keyless: bool,
+    /// The run neither uses nor leaves cached answers.
+    pub cache_off: bool,
 }
 
 /// An accepted run.
@@ -119,7 +121,7 @@ impl Runs {
             .map_err(|error| {
                 SubmitError::Unavailable(StorageError::new(StorageErrorKind::Invalid, error.to_string()))
             })?;
-        let request = request.of_principal(submission.principal);
+        let request = request.of_principal(submission.principal).with_cache_off(submission.cache_off);
         let request = match profile {
             Some(profile) => request.of_company(company_name(&profile)),
             None => request,
@@ -144,6 +146,9 @@ impl Runs {
             return Err(SubmitError::Draining);
         }
         let lease = slot.as_ref().map(|_| self.worker.lease());
+        if new.request.cache_off {
+            self.answers.opt_out(&run_id, &new.request.principal).await;
+        }
         match self.router.accept(&new, lease).await {
             Ok(Acceptance::New(fence)) => {
                 failpoints::hit("accepted");

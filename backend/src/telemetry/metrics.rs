@@ -100,6 +100,8 @@ struct Counted {
     event_streams: Gauge,
     connections: Family<ResultLabels, Counter>,
     failed_keys: Family<ResultLabels, Counter>,
+    answer_look_ups: Family<ResultLabels, Counter>,
+    answer_waits: Counter,
 }
 
 static COUNTED: LazyLock<Counted> = LazyLock::new(Counted::new);
@@ -123,6 +125,8 @@ impl Counted {
             event_streams: Gauge::default(),
             connections: Family::default(),
             failed_keys: Family::default(),
+            answer_look_ups: Family::default(),
+            answer_waits: Counter::default(),
         };
         let registry = &mut counted.registry;
         registry.register("http_requests", "Answered requests", counted.http_requests.clone());
@@ -176,6 +180,16 @@ impl Counted {
             counted.connections.clone(),
         );
         registry.register("failed_keys", "Wrong keys by how they were answered", counted.failed_keys.clone());
+        registry.register(
+            "answer_cache_look_ups",
+            "Questions to the answer cache, by result: hit, miss, overdue, off",
+            counted.answer_look_ups.clone(),
+        );
+        registry.register(
+            "answer_cache_waits",
+            "Questions whose run waited for the answer of another run",
+            counted.answer_waits.clone(),
+        );
         counted
     }
 }
@@ -244,6 +258,34 @@ pub fn connection_admitted(result: &'static str) {
 /// Counts a wrong key by how it was answered.
 pub fn key_failed(result: &'static str) {
     COUNTED.failed_keys.get_or_create(&ResultLabels { result }).inc();
+}
+
+/// The result of a question to the answer cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerLookUp {
+    Hit,
+    /// The run asks the model, and others may wait for it.
+    Miss,
+    /// Another run has asked for too long.
+    Overdue,
+    /// The request allows no reuse.
+    Off,
+}
+
+/// Counts a question to the answer cache.
+pub fn answer_looked_up(result: AnswerLookUp) {
+    let result = match result {
+        AnswerLookUp::Hit => "hit",
+        AnswerLookUp::Miss => "miss",
+        AnswerLookUp::Overdue => "overdue",
+        AnswerLookUp::Off => "off",
+    };
+    COUNTED.answer_look_ups.get_or_create(&ResultLabels { result }).inc();
+}
+
+/// Counts a run that waits for another run's answer.
+pub fn answer_awaited() {
+    COUNTED.answer_waits.inc();
 }
 
 /// Counts an opened event stream.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pipeline::{
+    answers::AnswerCache,
     clock::Clock,
     engine::{Finished, Job, StageEvent},
     failure::{FailureCode, RunFailure},
@@ -375,7 +376,10 @@ impl Work<'_> {
         failpoints::hit_by("document-read", fence.run.as_str());
         self.progress.note(&*deps.clock);
         let run_id = &fence.run;
-        let job = Job { run: run_id, store: self.store, document: &document, brand: &brand, lost_usd };
+        let answers = deps.answers.of_run(run_id, self.owner).filter(|_| !request.cache_off);
+        let answers = answers.as_ref().map(|answers| answers as &dyn AnswerCache);
+        let job =
+            Job { run: run_id, store: self.store, document: &document, brand: &brand, answers, lost_usd };
         let note = |event: StageEvent| self.note(&event);
         let engine = if sample::is_address(url) { &deps.sample_engine } else { &deps.engine };
         engine.run(job, &note, cancel).await
@@ -406,6 +410,7 @@ impl Work<'_> {
                     model = meta.model,
                     cost_usd = meta.usage.cost_usd,
                     structured_output = meta.structured_output.map(StructuredOutput::as_str),
+                    reused_from = meta.reuse.as_ref().map(|reuse| reuse.reused_from.as_str()),
                     elapsed_ms = elapsed.as_millis(),
                     "[{run_id}] stage stored"
                 );

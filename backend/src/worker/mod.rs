@@ -42,7 +42,8 @@ use crate::{
     llm::gate::{Admission, Refusal},
 };
 use storage::{
-    Claim, Fence, Lease, Postponement, RunSubmission, StorageError, WaitingRuns, prelude::*, router::Router,
+    Claim, Fence, Lease, Postponement, RunSubmission, StorageError, WaitReason, Waiting, WaitingRuns, prelude::*,
+    router::Router,
 };
 
 /// How often the worker polls for runs without a notification: runs of dead processes, and lost
@@ -133,6 +134,13 @@ impl Worker {
     #[must_use]
     pub fn is_working_on(&self, run: &RunId) -> bool {
         self.active().contains_key(run)
+    }
+
+    /// The wait of a run of this process for another run's answer. None if it does not wait for one.
+    #[must_use]
+    pub fn awaited_answer(&self, run: &RunId) -> Option<Waiting> {
+        let since = self.inner.deps.answers.waits_since(run)?;
+        Some(Waiting { reason: WaitReason::AnswerAwaited, since, until: None })
     }
 
     /// The failure of a run that no store holds yet.

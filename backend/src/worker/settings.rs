@@ -6,6 +6,7 @@ use pipeline::{clock::Clock, engine::Engine};
 
 use crate::{
     access::SpendMeter,
+    answer_cache::AnswerCacheService,
     brands::BrandFolder,
     documents::{fetch::Fetcher, readers::Readers},
     flags::FlagSource,
@@ -39,6 +40,8 @@ pub struct WorkerDeps {
     pub clock: Arc<dyn Clock>,
     /// Counts what the runs of a principal cost.
     pub spend: Arc<SpendMeter>,
+    /// The model's answers that runs share.
+    pub answers: AnswerCacheService,
     /// The gate in front of the model. None with the extractive analyst.
     pub gate: Option<Arc<Gate>>,
     /// Operators pause the claims of all workers by a flag.

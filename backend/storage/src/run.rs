@@ -33,6 +33,9 @@ pub struct RunRequest {
     /// The run's owner. Absent for `environment`, as in manifests from before there were principals.
     #[serde(default = "Principal::environment", skip_serializing_if = "Principal::is_environment")]
     pub principal: Principal,
+    /// The run neither uses nor leaves cached answers. A row does not hold it: the answer cache has its own note.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cache_off: bool,
 }
 
 impl RunRequest {
@@ -50,7 +53,16 @@ impl RunRequest {
         let digest = sha256_canonical(&(&document_url, &brand_id))?;
         let principal = Principal::environment();
         let document_url = Some(document_url);
-        Ok(Self { source, document_url, brand_id, company_name: None, user_id, digest, principal })
+        Ok(Self {
+            source,
+            document_url,
+            brand_id,
+            company_name: None,
+            user_id,
+            digest,
+            principal,
+            cache_off: false,
+        })
     }
 
     /// A request with the document's content. Requests with the same bytes and brand are the same work.
@@ -66,13 +78,28 @@ impl RunRequest {
         let digest = sha256_canonical(&(document_sha256, &brand_id))?;
         let principal = Principal::environment();
         let document_url = None;
-        Ok(Self { source, document_url, brand_id, company_name: None, user_id: None, digest, principal })
+        Ok(Self {
+            source,
+            document_url,
+            brand_id,
+            company_name: None,
+            user_id: None,
+            digest,
+            principal,
+            cache_off: false,
+        })
     }
 
     /// Sets the owner of the run.
     #[must_use]
     pub fn of_principal(self, principal: Principal) -> Self {
         Self { principal, ..self }
+    }
+
+    /// Sets whether the run may use and leave cached answers.
+    #[must_use]
+    pub fn with_cache_off(self, cache_off: bool) -> Self {
+        Self { cache_off, ..self }
     }
 
     /// Whether both ask for the same work, for the same owner. The id of one never opens the run of the other.

@@ -26,17 +26,20 @@ pub enum WaitReason {
     LlmError,
     /// A worker died while it executed this run among others. Such runs take turns.
     CrashSuspected,
+    /// Another run of the same owner asks the model the same question. A worker knows it, and no store.
+    AnswerAwaited,
 }
 
 impl WaitReason {
     /// All reasons.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::LlmRateLimit,
         Self::LlmCredits,
         Self::LlmAuth,
         Self::LlmTimeout,
         Self::LlmError,
         Self::CrashSuspected,
+        Self::AnswerAwaited,
     ];
 
     /// The word in rows, logs and metrics.
@@ -49,6 +52,7 @@ impl WaitReason {
             Self::LlmTimeout => "LLM_TIMEOUT",
             Self::LlmError => "LLM_ERROR",
             Self::CrashSuspected => "CRASH_SUSPECTED",
+            Self::AnswerAwaited => "ANSWER_AWAITED",
         }
     }
 
@@ -80,7 +84,7 @@ impl WaitReason {
             Self::LlmAuth => Some(FailureCode::LlmAuth),
             Self::LlmTimeout => Some(FailureCode::LlmTimeout),
             Self::LlmError => Some(FailureCode::LlmError),
-            Self::CrashSuspected => None,
+            Self::CrashSuspected | Self::AnswerAwaited => None,
         }
     }
 

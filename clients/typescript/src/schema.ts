@@ -760,6 +760,11 @@ export interface components {
          * @enum {string}
          */
         AskedAnalyst: "extractive";
+        /**
+         * @description Whether cached answers may be used.
+         * @enum {string}
+         */
+        AskedCache: "on" | "off";
         /** @description One change by a person. */
         AuditEntry: {
             /** @description The thing and the verb, such as `run.cancel`. */
@@ -1729,6 +1734,16 @@ export interface components {
             detail: string;
             replica: string;
         };
+        /** @description The earlier run whose answer a record reuses. It belongs to the same owner. */
+        Reuse: {
+            /**
+             * Format: date-time
+             * @description The time of the model's answer, in milliseconds at most, so that it is read back as it was written.
+             */
+            answered_at: string;
+            /** @description The run that asked the model. */
+            reused_from: components["schemas"]["RunId"];
+        };
         /**
          * @description The role of a key.
          * @enum {string}
@@ -1902,6 +1917,11 @@ export interface components {
             blob_url: string;
             /** @description Another name for `company_id`. It must not differ from it. */
             brand_id?: components["schemas"]["BrandId"] | null;
+            /**
+             * @description `off`: the model is asked anew for each stage, and no later run uses its answers. By default, runs of one owner share
+             *     the answers to the same questions.
+             */
+            cache?: components["schemas"]["AskedCache"] | null;
             /** @description The brand to find opportunities for. */
             company_id?: components["schemas"]["BrandId"] | null;
             /** @description The run's id. The same id with the same request is the same run. The service creates one by default. */
@@ -2026,7 +2046,7 @@ export interface components {
         StageMeta: {
             /**
              * Format: uint32
-             * @description Requests it took, at least 1.
+             * @description Requests it took, at least 1, or 0 for a reused answer.
              */
             attempts: number;
             /** @description The brand, in the record of stage 4. Records of earlier releases lack it. */
@@ -2051,6 +2071,8 @@ export interface components {
             prompt_version: string;
             /** @description `extractive`, or the provider behind the model's endpoint. */
             provider: string;
+            /** @description The earlier run of the same owner whose answer this is. Absent if a model or an analyst was asked. */
+            reuse?: components["schemas"]["Reuse"] | null;
             stage: components["schemas"]["Stage"];
             /** Format: date-time */
             started_at: string;
@@ -2254,7 +2276,7 @@ export interface components {
             reasoning_tokens?: number;
         };
         /** @description Why a run waits. */
-        WaitReason: ("LLM_RATE_LIMIT" | "LLM_CREDITS" | "LLM_AUTH" | "LLM_TIMEOUT" | "LLM_ERROR") | "CRASH_SUSPECTED";
+        WaitReason: ("LLM_RATE_LIMIT" | "LLM_CREDITS" | "LLM_AUTH" | "LLM_TIMEOUT" | "LLM_ERROR") | "CRASH_SUSPECTED" | "ANSWER_AWAITED";
         /** @description Why a run waits in the queue. */
         Waiting: {
             reason: components["schemas"]["WaitReason"];

@@ -1,8 +1,10 @@
 //! The seam to analysts, which answer the stages.
 //!
 //! There are two: [`model::ModelAnalyst`] asks a language model, and [`extractive::ExtractiveAnalyst`] needs
-//! neither key nor network. The engine sees a difference only in the provider of an answer.
+//! neither key nor network. The engine sees a difference only in the provider of an answer. [`cached`] takes an answer that
+//! an earlier run has paid for.
 
+pub mod cached;
 pub mod extractive;
 pub mod fallback;
 pub mod model;
@@ -12,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::record::Provenance;
 use crate::{
+    answers::AnswerCache,
     brand::BrandProfile,
     compressed::CompressError,
     document::CompressedDocument,
@@ -33,6 +36,8 @@ pub struct StageInput<'a> {
     pub spend_limit_usd: Option<f64>,
     /// The run's lease. None for a run that no other process could take over.
     pub lease: Option<&'a dyn RunLease>,
+    /// Answers of earlier runs that this run may use. None without a cache.
+    pub answers: Option<&'a dyn AnswerCache>,
 }
 
 /// The lease of a run, which may run out while a stage is being answered.
@@ -49,6 +54,8 @@ pub struct Answer {
     pub provenance: Provenance,
     /// Warnings about this answer, in sentences.
     pub warnings: Vec<String>,
+    /// Whether another run with the same question may use it: the model of first choice has answered completely.
+    pub is_first_choice: bool,
 }
 
 /// Why a stage has no answer.

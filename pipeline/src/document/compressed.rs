@@ -39,6 +39,15 @@ impl CompressedDocument {
         })
     }
 
+    /// The JSON of its pages and hidden text.
+    ///
+    /// # Errors
+    ///
+    /// `CompressError` if they cannot be read back, which is a defect.
+    pub(crate) fn parts_json(&self) -> Result<Vec<u8>, CompressError> {
+        self.parts.json()
+    }
+
     /// The document as it was.
     ///
     /// # Errors

@@ -55,8 +55,9 @@ impl Analyst for RecordedAnswers {
             usage: Usage::default(),
             attempts: 1,
             structured_output: None,
+            reuse: None,
         };
-        Ok(Answer { output, provenance, warnings: Vec::new() })
+        Ok(Answer { output, provenance, warnings: Vec::new(), is_first_choice: false })
     }
 }
 
@@ -148,6 +149,6 @@ pub async fn run_stages(
     let run = RunId::from_uuid(uuid::Uuid::nil());
     let known = known.iter().filter(|record| record.meta.stage != Stage::BrandContextualization);
     let store = NoStore { known: known.cloned().collect() };
-    let job = Job { run: &run, store: &store, document, brand, lost_usd: 0.0 };
+    let job = Job { run: &run, store: &store, document, brand, answers: None, lost_usd: 0.0 };
     engine.run(job, &|_| {}, cancel).await.map(|finished| finished.records)
 }

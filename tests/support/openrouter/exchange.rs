@@ -8,8 +8,9 @@ use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 use super::{
     Answered, Reply, State, Wrapping,
     answer::Answer,
-    http, lock,
+    http,
     noise::{Noise, Noises, quoted},
+    prompt_cache,
     serve::{send, send_json},
     stream::{Carrier, Stream},
     usage::{Spent, tokens, usage},
@@ -231,7 +232,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn usage(&self, completion: usize) -> Value {
-        let mut cached = 0;
+        let cached = prompt_cache::cached_tokens(&self.state.cached, self.body);
         let parts = self.body["messages"].as_array().into_iter().flatten();
         let mut prompt = 0;
         for part in parts.clone() {
@@ -240,9 +241,6 @@ impl<'a> Exchange<'a> {
         for part in parts.filter_map(|message| message["content"].as_array()).flatten() {
             let text = part["text"].as_str().unwrap_or_default();
             prompt += text.len();
-            if part.get("cache_control").is_some() && !lock(&self.state.cached).insert(text.to_owned()) {
-                cached += tokens(text.len());
-            }
         }
         let reasoning = if Noises(&self.state.options.noise).has(Noise::Reasoning) { 12 } else { 0 };
         let spent = Spent {

@@ -22,6 +22,7 @@ mod material;
 mod noise;
 mod options;
 mod prompt;
+mod prompt_cache;
 mod reply;
 pub(crate) mod rules;
 mod serve;
@@ -92,8 +93,8 @@ struct State {
     forgets: AtomicBool,
     /// Requests that are being answered.
     in_flight: AtomicUsize,
-    /// Cacheable blocks seen, for `cached_tokens`.
-    cached: Mutex<BTreeSet<String>>,
+    /// Prefixes that the provider has cached.
+    cached: prompt_cache::Prefixes,
     /// Schemas that were read from prompts.
     schemas: prompt::Schemas,
     /// The answers that broke a bound, where each does so once.
@@ -111,7 +112,7 @@ impl FakeModel {
             recorded: Mutex::default(),
             forgets: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
-            cached: Mutex::default(),
+            cached: prompt_cache::Prefixes::default(),
             schemas: prompt::Schemas::default(),
             broken: Mutex::default(),
             connections: AtomicUsize::new(0),

@@ -1,5 +1,6 @@
 //! One file for each task: when it runs, what one pass does, and what it logs.
 
+pub mod answers;
 pub mod audit;
 pub mod baseline;
 pub mod batches;

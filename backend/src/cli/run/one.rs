@@ -140,7 +140,7 @@ impl Command<'_> {
             router.load(self.run_id).await.map_err(|error| RunFailure::from_store(None, &error.into()))?;
         let stored = stored.map(|run| run.stages.into_values().map(|held| held.record).collect());
         let store = LeasedRun::new(router, fence, stored.unwrap_or_default());
-        let job = Job { run: self.run_id, store: &store, document, brand, lost_usd };
+        let job = Job { run: self.run_id, store: &store, document, brand, answers: None, lost_usd };
         let show = |event: StageEvent| self.show(event);
         let result = tokio::select! {
             result = self.app.engine.run(job, &show, self.cancel) => result,

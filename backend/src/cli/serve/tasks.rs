@@ -8,6 +8,7 @@ use crate::{
     background::{
         Lifetime,
         tasks::{
+            answers::ExpireAnswers,
             audit::ImportAudit,
             baseline::{self, KeepBaseline},
             batches::SettleBatches,
@@ -73,6 +74,7 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
         let keep = KeepBaseline { keeper, uses_database, period: baseline::PERIOD };
         background.start(Lifetime::Signal, keep);
     }
+    background.start(Lifetime::Signal, ExpireAnswers { answers: service.answers.clone() });
     background.start(Lifetime::Signal, ImportAudit::new(service.http.audit.clone()));
     background.start(Lifetime::Signal, FinishRemovals { router: service.router.clone() });
     background.start(Lifetime::Signal, SettleBatches::new(service.router.clone()));

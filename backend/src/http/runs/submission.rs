@@ -46,6 +46,18 @@ pub(super) struct RunRequest {
     user_id: Option<String>,
     /// `extractive` asks for the built-in analyst. Only an operator's key may, with the address `builtin:sample.md`.
     analyst: Option<AskedAnalyst>,
+    /// `off`: the model is asked anew for each stage, and no later run uses its answers. By default, runs of one owner share
+    /// the answers to the same questions.
+    cache: Option<AskedCache>,
+}
+
+/// Whether cached answers may be used.
+#[derive(Debug, Clone, Copy, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[allow(dead_code, reason = "read by hand, so that every problem is named at once")]
+enum AskedCache {
+    On,
+    Off,
 }
 
 /// An analyst that a caller may ask for.
@@ -87,6 +99,7 @@ fn run(mut fields: Fields<'_>) -> Result<Submission, Problem> {
     }
     let brand_id = fields.company();
     let user_id = fields.text("user_id", USER_ID_BYTES_MAX).map(str::to_owned);
+    let cache_off = fields.cache_off();
     let is_sample = fields.sample(document_url.as_deref());
     // The label of such runs in every list.
     let user_id = if is_sample { Some(Principal::SYSTEM.to_owned()) } else { user_id };
@@ -99,6 +112,7 @@ fn run(mut fields: Fields<'_>) -> Result<Submission, Problem> {
             principal: Principal::environment(),
             is_sample,
             is_keyless: false,
+            cache_off,
         }),
         _ => Err(Problem::fields(fields.problems)),
     }
@@ -124,6 +138,18 @@ impl Fields<'_> {
             }
             Some(_) => {
                 self.problem("analyst", "must be extractive");
+                false
+            }
+        }
+    }
+
+    /// Whether the body switches the answer cache off.
+    fn cache_off(&mut self) -> bool {
+        match self.text("cache", usize::MAX) {
+            None | Some("on") => false,
+            Some("off") => true,
+            Some(_) => {
+                self.problem("cache", "must be on or off");
                 false
             }
         }
@@ -180,9 +206,11 @@ mod tests {
         assert!(submission.run_id.is_none() && submission.user_id.is_none());
         let body = json!({
             "blob_url": "https://x.y/z", "brand_id": "decathlon", "company_id": "decathlon",
-            "run_id": "run-1761234567890-42", "user_id": "user_2abc",
+            "run_id": "run-1761234567890-42", "user_id": "user_2abc", "cache": "off",
         });
+        assert!(!submission.cache_off);
         let submission = run(&body);
+        assert!(submission.cache_off);
         assert_eq!(submission.run_id.unwrap().as_str(), "run-1761234567890-42");
         assert_eq!(submission.user_id.as_deref(), Some("user_2abc"));
     }
@@ -193,8 +221,10 @@ mod tests {
         for user in ["  ", "user\u{FEFF}", "user\u{202E}2abc"] {
             assert_eq!(wrong(&json!({"blob_url": "x", "company_id": "y", "user_id": user})), ["user_id"]);
         }
-        let all = json!({"run_id": "../../etc/x", "blob_url": 5, "company_id": "", "user_id": "a\u{0}b"});
-        assert_eq!(wrong(&all), ["run_id", "blob_url", "company_id", "user_id"]);
+        let all = json!({
+            "run_id": "../../etc/x", "blob_url": 5, "company_id": "", "user_id": "a\u{0}b", "cache": "no",
+        });
+        assert_eq!(wrong(&all), ["run_id", "blob_url", "company_id", "user_id", "cache"]);
         for body in [json!([]), json!("text"), json!(null), json!(1)] {
             assert_eq!(wrong(&body), ["body"]);
         }

@@ -25,6 +25,8 @@ pub struct OpenRouterConfig {
     pub fallback_models: Vec<String>,
     /// `LLM_STRUCTURED_OUTPUT`
     pub structured_output: StructuredOutputSetting,
+    /// `LLM_PROMPT_CACHE`: whether blocks that later requests repeat are marked for the provider's cache.
+    pub prompt_cache: bool,
     /// The permitted providers, their prices, and the amount of reasoning.
     pub routing: Routing,
     /// `LLM_TIMEOUT_SECONDS`: the time limit of a whole call, with retries and waits.
@@ -55,6 +57,7 @@ impl OpenRouterConfig {
             model: model.into(),
             fallback_models: Vec::new(),
             structured_output: StructuredOutputSetting::Auto,
+            prompt_cache: true,
             routing: Routing::default(),
             total_timeout: Duration::from_secs(180),
             idle_timeout: Duration::from_secs(60),

@@ -2,6 +2,7 @@
 //! remember. The tables lie in the PostgreSQL schema `innovation`, the files in folders of the storage root that begin with a
 //! dot.
 
+mod answers;
 mod audit;
 mod baselines;
 mod evidence;
@@ -15,6 +16,9 @@ mod user_runs;
 mod waivers;
 
 pub use self::{
+    answers::{
+        AnswerClaim, AnswerLease, AnswerPurge, AnswerQuestion, AnswerStats, AnswerStore, StoredAnswer,
+    },
     audit::{AuditLog, AuditRecord},
     baselines::{Baseline, Baselines},
     evidence::{Evidence, EvidenceLog},

@@ -27,6 +27,8 @@
 //! | `.batches/{batch}.json` | a batch of runs; it accepts all of them where the database did not |
 //! | `.batches-unsettled/{batch}` | marker: runs of the batch may lack their manifest, or the database lacks the batch |
 //! | `comparison-{batch}.md` | the comparison of a batch, by a command |
+//! | `.answers/{question}.json` | a cached answer, where no database is used |
+//! | `.answers/{question}.{run}` | marker: the run uses that answer |
 //! | `.audit/{id}.json` | the record of a person's change, until the database has it |
 //! | `.flags/database` | the last known flags of the database, on the local disk of a replica |
 //! | `.flags/order` | the last applied order to change flags, on the local disk of a replica |
@@ -88,6 +90,9 @@ pub(super) const RUNS_FOLDER: &str = ".runs";
 /// The folder for the test of create-if-absent in a bucket.
 pub(super) const GUARD_FOLDER: &str = ".guard";
 
+/// Cached answers, where no database is used.
+pub(super) const ANSWERS_FOLDER: &str = ".answers";
+
 /// The records of changes by people that the database lacks.
 pub(super) const AUDIT_FOLDER: &str = ".audit";
 /// Orders to change flags, given while the database was away.
@@ -125,6 +130,16 @@ pub(super) fn in_run(run: &RunId, file: impl fmt::Display) -> String {
 /// A run's marker in a folder of ours.
 pub(super) fn in_folder(folder: &str, run: &RunId) -> String {
     format!("{folder}/{run}")
+}
+
+/// A cached answer.
+pub(super) fn answer_file(question: &str) -> String {
+    format!("{ANSWERS_FOLDER}/{question}.json")
+}
+
+/// The marker of a run that uses a cached answer.
+pub(super) fn answer_use(question: &str, run: &RunId) -> String {
+    format!("{ANSWERS_FOLDER}/{question}.{run}")
 }
 
 /// An audit record.

@@ -10,6 +10,7 @@
 //! * Only the fence that the manifest names may change it, and only from the version that was read. A folder
 //!   ensures this by the run's lock, a bucket by compare-and-swap. A writer that loses the race starts again.
 
+mod answers;
 mod audit;
 mod backend;
 mod batch_file;

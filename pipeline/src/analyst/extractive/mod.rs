@@ -110,8 +110,10 @@ impl Work {
                 usage: Usage::default(),
                 attempts: 1,
                 structured_output: None,
+                reuse: None,
             },
             warnings,
+            is_first_choice: false,
         })
     }
 }

@@ -60,7 +60,8 @@ fn ask(
     let run = RunId::parse("test").unwrap();
     let document = &CompressedDocument::new(document.clone()).unwrap();
     let earlier = &PriorOutputs::new(earlier.clone()).unwrap();
-    let input = StageInput { run: &run, document, brand, earlier, spend_limit_usd: None, lease: None };
+    let input =
+        StageInput { run: &run, document, brand, earlier, spend_limit_usd: None, lease: None, answers: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(ExtractiveAnalyst::new().answer(stage, &input, &Default::default()))
 }

@@ -22,6 +22,7 @@ pub(super) fn answer(
             None => "The model's endpoint did not say why the answer ended.".to_owned(),
         });
     }
+    let is_first_choice = completion.is_finished && completion.finish_reason.as_deref() == Some("stop");
     Answer {
         output,
         provenance: Provenance {
@@ -31,8 +32,10 @@ pub(super) fn answer(
             usage: completion.usage,
             attempts: completion.attempts,
             structured_output: Some(completion.structured_output),
+            reuse: None,
         },
         warnings,
+        is_first_choice,
     }
 }
 

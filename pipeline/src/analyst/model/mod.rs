@@ -49,6 +49,12 @@ impl ModelAnalyst {
     pub fn new(client: Arc<dyn LlmClient>, options: ModelOptions) -> Self {
         Self { client, options }
     }
+
+    /// The hash of everything in a stage's prompt that does not depend on the run.
+    #[must_use]
+    pub fn prompt_version(stage: Stage) -> &'static str {
+        prompt::version(stage)
+    }
 }
 
 #[async_trait]
@@ -84,9 +90,12 @@ impl Analyst for ModelAnalyst {
         match (second, kept) {
             (Some(Ok(Again { reply, outcome: Ok(output), warnings })), kept) => {
                 let items = |output: &StageOutput| output.item_count();
+                // An answer that one of two calls gave is the owner's, and no other run's.
+                let is_repaired = kept.is_some();
                 let output = kept.filter(|kept| items(kept) > items(&output)).unwrap_or(output);
                 let warnings = warnings.into_iter().chain(too_few(&output, input)?).collect();
-                Ok(answer(stage, output, reply, warnings))
+                let answer = answer(stage, output, reply, warnings);
+                Ok(Answer { is_first_choice: answer.is_first_choice && !is_repaired, ..answer })
             }
             (second, Some(output)) => {
                 // The second call costs money as well, also if it failed.
@@ -97,7 +106,7 @@ impl Analyst for ModelAnalyst {
                     (reply.usage, reply.attempts) = (error.usage, error.attempts);
                 }
                 let warnings = warnings.into_iter().chain(violations).collect();
-                Ok(answer(stage, output, reply, warnings))
+                Ok(Answer { is_first_choice: false, ..answer(stage, output, reply, warnings) })
             }
             (Some(Ok(Again { reply, outcome: Err(violations), .. })), None) => {
                 Err(invalid_output(stage, &reply.model, &violations, reply.usage, reply.attempts).into())

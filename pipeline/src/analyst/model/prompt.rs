@@ -1,8 +1,8 @@
 //! Builds a stage's prompt: the delimited material first, the task last.
 //!
-//! Order matters twice. Stages 1 and 2 begin with the same bytes, the rules and the document, so that the
-//! provider's cache can serve them. The task stands behind all untrusted text, so that the text cannot
-//! override it.
+//! Order matters twice. What several requests share stands first, in the same bytes, so that the provider's cache can serve
+//! it: the rules, then the document (stages 1 and 2) or the earlier outputs (stage 4 of several brands), then what is the
+//! request's own. The task stands behind all untrusted text, so that the text cannot override it.
 
 use std::sync::LazyLock;
 
@@ -87,12 +87,12 @@ pub(super) fn build(
         }
         Stage::GeneralTranslation => {
             prompt.add(inspirations(options, earlier.inspirations)?);
-            prompt.add(trends(options, earlier.trends)?);
+            prompt.add_shared(trends(options, earlier.trends)?);
         }
         Stage::BrandContextualization => {
             prompt.add(inspirations(options, earlier.inspirations)?);
-            prompt.add(trends(options, earlier.trends)?);
-            prompt.add(lessons(options, earlier.lessons)?);
+            prompt.add_shared(trends(options, earlier.trends)?);
+            prompt.add_shared(lessons(options, earlier.lessons)?);
             prompt.add_brand(input.brand, options)?;
         }
     }
@@ -112,6 +112,11 @@ fn answer_keys(stage: Stage) -> impl Iterator<Item = String> {
 impl Prompt {
     fn add(&mut self, text: String) {
         self.blocks.push(PromptBlock { text, cacheable: false });
+    }
+
+    /// Adds a text up to which other requests send the same: another stage, another brand, or the second question.
+    fn add_shared(&mut self, text: String) {
+        self.blocks.push(PromptBlock { text, cacheable: true });
     }
 
     /// Adds the refused answer and its violations behind the same prompt, for the second and last try.
@@ -134,7 +139,7 @@ impl Prompt {
             return Err(AnalystError::TooLittleText("no page has any words".to_owned()));
         }
         self.warn_of_omissions(&fitted, options.document_tokens_max);
-        self.blocks.push(PromptBlock { text: document_block(document, &fitted, options), cacheable: true });
+        self.add_shared(document_block(document, &fitted, options));
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     brand::BrandProfile,
     document::{CompressedDocument, Document, Format, LineMark, LineRole, Page},
-    llm::{Disposition, LlmError, LlmErrorCode},
+    llm::{CompletionRequest, Disposition, LlmError, LlmErrorCode},
     prior_outputs::PriorOutputs,
     run::RunId,
     stages::{Outputs, QuoteStatus, schema},
@@ -71,6 +71,7 @@ async fn ask(
         earlier: &PriorOutputs::new(earlier.clone()).unwrap(),
         spend_limit_usd: Some(1.0),
         lease: None,
+        answers: None,
     };
     let result = analyst.answer(stage, &input, &CancellationToken::new()).await;
     Asked { result, calls: llm.calls() }
@@ -122,6 +123,22 @@ async fn stages_1_and_2_share_a_cacheable_beginning() {
     assert_eq!(first.blocks[0].text, second.blocks[0].text);
     assert!(first.blocks[0].cacheable && second.blocks[0].cacheable);
     assert!(first.blocks[1..].iter().chain(&second.blocks[1..]).all(|block| !block.cacheable));
+}
+
+#[tokio::test]
+async fn brands_share_all_but_their_profile() {
+    let ask = async || {
+        ask_simply(Stage::BrandContextualization, vec![good(Stage::BrandContextualization)]).await.calls[0]
+            .request
+            .clone()
+    };
+    let (request, again) = (ask().await, ask().await);
+    let texts =
+        |request: &CompletionRequest| request.blocks.iter().map(|it| it.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&request), texts(&again), "equal material has equal bytes");
+    let profile = request.blocks.iter().position(|block| block.text.contains("No plastic toys")).unwrap();
+    assert!(request.blocks[profile - 1].cacheable);
+    assert!(request.blocks[profile..].iter().all(|block| !block.cacheable));
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The tables of the PostgreSQL schema `innovation`. Names are written with their schema, because the search path is the
 //! frontend's. A change and its audit record are one statement.
 
+mod answer_statements;
+mod answers;
 pub(super) mod audit;
 mod baselines;
 mod evidence;

@@ -156,6 +156,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
         user_id: user_id.filter(|id| id != SYSTEM_USER),
         digest,
         principal: principal(row)?,
+        cache_off: false,
     };
     Ok(Some(request.of_company(row.try_get("companyName")?)))
 }
