@@ -31,6 +31,7 @@ mod golden;
 mod http;
 mod logging;
 mod migrations;
+mod mirror;
 mod ocr;
 mod openapi;
 mod openrouter;

@@ -59,7 +59,7 @@ async fn a_run_that_crashes_three_processes_is_parked() {
     assert_eq!(env.model.calls(), 3, "no further call");
     let row = r#"SELECT concat_ws(' ', "status", "errorCode", "leaseOwner" IS NULL) FROM "PipelineRun""#;
     assert_eq!(env.value(row).await, "FAILED CRASH_LOOP t");
-    let manifest = env.manifest("run-1");
+    let manifest = env.manifest_when("run-1", |manifest| manifest["status"] == "FAILED").await;
     assert_eq!((&manifest["status"], &manifest["error"]["code"]), (&json!("FAILED"), &json!("CRASH_LOOP")));
     println!("three kills and the parking: {:?}", started.elapsed());
 }

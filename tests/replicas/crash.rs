@@ -17,7 +17,16 @@ const EVERYWHERE: &[(&str, [usize; 4])] = &[
 ];
 const WITH_FILES: &[(&str, [usize; 4])] =
     &[("document-spooled", [1; 4]), ("stage-file-written:2", [1; 4]), ("report-written", [1; 4])];
-const WITH_BOTH: &[(&str, [usize; 4])] = &[("stage-in-database:2", [1; 4]), ("end-in-database", [1; 4])];
+const WITH_BOTH: &[(&str, [usize; 4])] = &[
+    ("stage-in-database:2", [1; 4]),
+    ("end-in-database", [1; 4]),
+    ("mirror-begins", [1; 4]),
+    ("mirror-files-written", [1; 4]),
+    ("mirror-manifests-written", [1; 4]),
+];
+
+/// In `DUAL_WRITE` these points are passed while the run goes on.
+const MIRRORED: [&str; 2] = ["mirror-", "stage-file-written"];
 
 async fn survives(env: &TestEnv, environment: &[(&str, &str)], points: &[&[(&str, [usize; 4])]]) {
     let settings: Vec<_> = SHORT_LEASE.iter().chain(environment).copied().collect();
@@ -36,7 +45,15 @@ async fn survives(env: &TestEnv, environment: &[(&str, &str)], points: &[&[(&str
         assert_eq!(status["status"], "complete", "{point}: {status}");
         let after = calls(&env.model);
         let asked: Vec<usize> = after.iter().zip(before).map(|(after, before)| after - before).collect();
-        assert_eq!(asked, paid, "{point}");
+        let is_beside_the_run =
+            points.contains(&WITH_BOTH) && MIRRORED.iter().any(|name| point.starts_with(name));
+        if is_beside_the_run {
+            // The run may have been in its next call.
+            let is_bounded = asked.iter().all(|calls| *calls >= 1) && asked.iter().sum::<usize>() <= 5;
+            assert!(is_bounded, "{point}: {asked:?}");
+        } else {
+            assert_eq!(asked, paid, "{point}");
+        }
         if points.contains(&WITH_BOTH) {
             env.wait_until_synced(&run).await;
             env.assert_both_agree(&run).await;

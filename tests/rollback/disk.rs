@@ -42,16 +42,16 @@ async fn dual_write_degrades_with_a_read_only_folder() {
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(status["stages"]["4"]["stored_in"], serde_json::json!(["database"]));
-    let (code, health) = service.get("/health").await.unwrap();
-    assert_eq!((code, &health["status"]), (200, &"degraded".into()), "{health}");
+    let unsynced = r#"SELECT "filesMissingStages"::text FROM "PipelineRun""#;
+    env.wait_for_value(unsynced, "{1,2,3,4,5}").await;
+    let health = service.wait_for_path("/health", |_, health| health["status"] == "degraded").await;
+    assert_eq!(service.get("/health").await.unwrap().0, 200, "{health}");
     let errors = ["manifest_write_failed", "file_write_failed"].map(|name| service.events(name)).concat();
     let is_named = |error: &str| error.contains("test-outputs") && error.contains("os error 13");
     assert!(
         errors.iter().any(|line| line["error"].as_str().is_some_and(is_named)),
         "path and errno: {errors:?}"
     );
-    let unsynced = r#"SELECT "filesMissingStages"::text FROM "PipelineRun""#;
-    env.wait_for_value(unsynced, "{1,2,3,4,5}").await;
     // The disk takes writes again: reconciliation brings to it what it could not take. A killed replica without a lock on the
     // disk would count as alive for ten minutes, and the files could be on its disk. A stopped one says goodbye.
     service.signal("TERM");

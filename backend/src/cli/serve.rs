@@ -33,6 +33,9 @@ const FLUSH_MIN: Duration = Duration::from_secs(2);
 /// How long the start waits for the flags of the database. An order is a matter of seconds, and so is a start.
 const FLAGS_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The time limit for writing the mirror's last parts to the files: one group that does not answer.
+const MIRROR_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How many unsynced runs the log names.
 const NAMED_MAX: usize = 5;
 
@@ -176,9 +179,27 @@ fn drain_when_signalled(
     }
 }
 
+/// The last run has ended: the files get what only the mirror has of them. From then on, every write goes there at once.
+async fn drain_mirror(service: &Service) {
+    let mirror = service.router.files().mirror();
+    let _ = timeout(MIRROR_TIMEOUT, mirror.drained()).await;
+    mirror.set_driven(false);
+    let lag = mirror.lag();
+    if lag.records > 0 {
+        let (records, bytes) = (lag.records, lag.bytes);
+        tracing::error!(
+            event = "mirror_not_written",
+            records,
+            bytes,
+            "the files do not have {records} writes that the database has; reconciliation fills them"
+        );
+    }
+}
+
 /// The last run has ended: tells the frontend, brings files into the database, and takes leave of both stores.
 async fn leave(service: Service, ending: Ending, flush_window: Duration) {
     service.background.stop(Lifetime::Runs);
+    drain_mirror(&service).await;
     // The task limits its own shutdown.
     wait(ending.webhooks).await;
     let files = service.router.files();

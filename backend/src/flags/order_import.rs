@@ -150,7 +150,9 @@ impl FlagSync {
             *known == ReplicaNote { at: known.at, ..note.clone() }
                 && now.saturating_sub(*at) < ACKNOWLEDGE_EVERY
         });
-        if is_known {
+        if is_known
+            || !self.is_mirror_written(self.source.effective().database_revision.unwrap_or_default()).await
+        {
             return;
         }
         let name = note_name(&self.replica);

@@ -13,7 +13,7 @@ use storage::{
     control_plane::{FlagStore, StoredFlags},
     files::FileStore,
 };
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{layers::Source, source::FlagSource};
 
@@ -25,6 +25,9 @@ const REPLICAS_EVERY: Duration = Duration::from_secs(10);
 
 /// How often the folder of orders is read while the database answers. While it does not, each pass reads it.
 const ORDERS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long an acknowledgement waits for the files. The next pass waits again.
+const MIRROR_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The flags that a replica has applied, as a note in the file storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +72,8 @@ pub struct SyncState {
     acknowledged: Option<(u64, Source, Duration)>,
     replicas_at: Option<Duration>,
     orders_at: Option<Duration>,
+    /// Whether somebody waits for an acknowledgement, also of flags that have not changed.
+    is_asked: bool,
     pub(super) noted: Option<(ReplicaNote, Duration)>,
     pub(super) refused: BTreeSet<String>,
 }
@@ -122,16 +127,44 @@ impl FlagSync {
         Ok(stored)
     }
 
+    /// Lets the next pass acknowledge the flags, changed or not.
+    pub fn ask(&self) {
+        self.state.lock().is_asked = true;
+    }
+
     async fn acknowledge(&self, revision: u64) -> Result<(), StorageError> {
         let (source, now) = (self.source.effective().storage_source(), self.clock.monotonic());
+        let is_asked = std::mem::take(&mut self.state.lock().is_asked);
         let is_known = self.state.lock().acknowledged.is_some_and(|(known, known_source, at)| {
             (known, known_source) == (revision, source) && now.saturating_sub(at) < ACKNOWLEDGE_EVERY
-        });
-        if !is_known {
+        }) && !is_asked;
+        if is_known {
+            return Ok(());
+        }
+        if self.is_mirror_written(revision).await {
             self.store.acknowledge(&self.replica, revision, source.as_str()).await?;
             self.state.lock().acknowledged = Some((revision, source, now));
+        } else {
+            self.ask();
         }
         Ok(())
+    }
+
+    /// Whether the files have what the database had before these flags. Otherwise, the next pass acknowledges them: whoever
+    /// waits for an acknowledgement may take the database away.
+    pub(super) async fn is_mirror_written(&self, revision: u64) -> bool {
+        let mirror = self.files.mirror();
+        let is_written = timeout(MIRROR_TIMEOUT, mirror.drained()).await.is_ok();
+        if !is_written {
+            let records = mirror.lag().records;
+            tracing::warn!(
+                event = "flags_not_acknowledged",
+                revision,
+                records,
+                "the files do not have {records} writes of the database yet; flags are acknowledged after them"
+            );
+        }
+        is_written
     }
 
     /// Whether it is time for something, which is then noted as done.

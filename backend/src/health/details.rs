@@ -166,6 +166,7 @@ impl Health {
             missing_rows: self.sources.reconciler.as_deref().map(|one| one.status().missing_rows),
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
             is_file_alarm: state.file_alarm.is_some(),
+            mirror: self.sources.router.files().mirror().lag(),
             database_clock_ahead_ms: self.clock_skew().map(|skew| skew.ahead_ms),
         }
     }
@@ -289,6 +290,7 @@ impl Health {
             unsynced: unsynced.map(|unsynced| unsynced.runs),
             unsynced_stages: unsynced.map(|unsynced| unsynced.stages),
             oldest_unsynced_seconds: unsynced.and_then(|unsynced| self.age(unsynced)),
+            mirror: self.sources.router.files().mirror().lag().into(),
             reconciliation: self.sources.reconciler.as_deref().map(|reconciler| {
                 let standing = reconciler.status();
                 ReconcileStatus { conflicts: conflicts.unwrap_or(standing.conflicts), ..standing }

@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use storage::{
-    WaitReason, files::DurabilityForecast, mode::Mode, router::FileAcceptance, sync::ReconcileStatus,
+    WaitReason,
+    files::{DurabilityForecast, MirrorLag},
+    mode::Mode,
+    router::FileAcceptance,
+    sync::ReconcileStatus,
 };
 
 use super::Durability;
@@ -50,6 +54,8 @@ pub struct StorageReport {
     pub unsynced_stages: Option<usize>,
     /// How long the oldest missing part has waited. None if the database lacks nothing.
     pub oldest_unsynced_seconds: Option<u64>,
+    /// What the database has, and the files get a moment later.
+    pub mirror: MirrorReport,
     /// The state of reconciliation. None without a database.
     pub reconciliation: Option<ReconcileStatus>,
     /// How far the database's clock is ahead of this process's, by the last probe. None while unknown.
@@ -63,6 +69,23 @@ pub struct StorageReport {
     pub file_acceptance: FileAcceptance,
     /// How much of a run's outputs survives the loss of this container.
     pub durability: Durability,
+}
+
+/// The writes of this process that the database has, and the files do not have yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct MirrorReport {
+    /// Stages and ends of runs.
+    pub records: usize,
+    pub bytes: usize,
+    /// How long the oldest of them has waited.
+    pub oldest_ms: u64,
+}
+
+impl From<MirrorLag> for MirrorReport {
+    fn from(lag: MirrorLag) -> Self {
+        let oldest_ms = u64::try_from(lag.age.as_millis()).unwrap_or(u64::MAX);
+        Self { records: lag.records, bytes: lag.bytes, oldest_ms }
+    }
 }
 
 /// A pause of the model in this process.

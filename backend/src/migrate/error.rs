@@ -38,6 +38,8 @@ pub enum MigrateError {
     NotConfirmed { name: String, method: Method, database: String },
     #[error("nothing was rolled back: {message}{}", sqlstate_suffix(.sqlstate.as_deref()))]
     Rollback { sqlstate: Option<String>, message: String },
+    #[error("nothing was rolled back: the files of these replicas do not have what the database has yet: {}", .replicas.join(", "))]
+    FilesBehind { replicas: Vec<String> },
     #[error("there is nothing to do: {what}")]
     NothingToDo { what: &'static str, next: &'static str },
 }
@@ -70,6 +72,7 @@ impl MigrateError {
             Self::NoRollback { .. } => "NO_ROLLBACK",
             Self::NotConfirmed { .. } => "NOT_CONFIRMED",
             Self::Rollback { .. } => "ROLLBACK_FAILED",
+            Self::FilesBehind { .. } => "FILES_BEHIND",
             Self::NothingToDo { .. } => "NOTHING_TO_DO",
         }
     }
@@ -95,6 +98,7 @@ impl MigrateError {
             Self::NotFailed { .. } | Self::NoRollback { .. } | Self::Rollback { .. } => {
                 vec![format!("innovation migrate rollback {STAGE_OUTPUTS} --method drop --dry-run")]
             }
+            Self::FilesBehind { .. } => one("innovation doctor"),
             Self::NotConfirmed { name, method, database } => {
                 vec![method.command(name, database)]
             }

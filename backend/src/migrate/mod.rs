@@ -5,6 +5,7 @@ mod apply;
 mod error;
 mod ledger;
 mod method;
+mod replicas;
 mod rollback;
 mod schema;
 mod scratch;
@@ -193,6 +194,7 @@ impl Migrator {
     /// # Errors
     ///
     /// As [`Migrator::plan_rollback`]. [`MigrateError::NotConfirmed`] for another name.
+    /// [`MigrateError::FilesBehind`] if the files of a replica lack what the database would lose.
     /// [`MigrateError::Rollback`] if the script fails. [`MigrateError::Locked`] if another migration runs.
     pub async fn rollback(
         &self,
@@ -206,7 +208,10 @@ impl Migrator {
             Ok(plan) if plan.database != confirmed => {
                 Err(MigrateError::NotConfirmed { name: name.to_owned(), method, database: plan.database })
             }
-            Ok(plan) => rollback::carry_out(&mut connection, &plan, self.clock.as_ref()).await.map(|()| plan),
+            Ok(plan) => {
+                let done = rollback::carry_out(&mut connection, &plan, self.clock.as_ref()).await;
+                done.map(|()| plan)
+            }
             Err(error) => Err(error),
         };
         session::close(connection).await;

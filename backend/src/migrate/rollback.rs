@@ -9,6 +9,7 @@ use super::{
     error::MigrateError,
     ledger::{self, Row},
     method::{Method, STAGE_OUTPUTS},
+    replicas::wait_for_files,
     scripts::{self, Migration},
     session::unreachable,
 };
@@ -137,6 +138,9 @@ pub(super) async fn carry_out(
     rollback: &Rollback,
     clock: &dyn Clock,
 ) -> Result<(), MigrateError> {
+    if rollback.method != Method::Restore {
+        wait_for_files(connection).await?;
+    }
     match &rollback.new_migration {
         Some(name) => {
             let migration = Migration { name, sql: rollback.sql };

@@ -22,7 +22,7 @@ use prometheus_client::{
 };
 use storage::{
     WaitReason,
-    files::DurabilityForecast,
+    files::{DurabilityForecast, MirrorLag},
     observer::{StorageObserver, StoreName},
 };
 
@@ -344,6 +344,8 @@ pub struct Measured {
     pub is_database_breaker_open: Option<bool>,
     /// Whether the last file write failed.
     pub is_file_alarm: bool,
+    /// What the database has, and the files get a moment later.
+    pub mirror: MirrorLag,
     /// None while unknown.
     pub database_clock_ahead_ms: Option<i64>,
 }
@@ -357,6 +359,22 @@ pub fn counted() -> Result<String, fmt::Error> {
     let mut text = String::new();
     encode_registry(&mut text, &COUNTED.registry)?;
     Ok(text)
+}
+
+/// The lag of the files behind the database in this process.
+fn register_mirror(registry: &mut Registry, lag: MirrorLag) {
+    let help = "Stages and ends that the database has and the files of this process do not have yet";
+    for (name, help, value) in [
+        ("mirror_records", help, lag.records),
+        ("mirror_bytes", "The memory of these stages and ends", lag.bytes),
+    ] {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        registry.register(name, help, gauge);
+    }
+    let age: Gauge<f64, AtomicU64> = Gauge::default();
+    age.set(lag.age.as_secs_f64());
+    registry.register("mirror_age_seconds", "How long the oldest of them has waited for the files", age);
 }
 
 /// All metrics in the OpenMetrics text format.
@@ -432,6 +450,7 @@ pub fn render(measured: &Measured) -> Result<String, fmt::Error> {
     }
     let alarm = gauge(usize::from(measured.is_file_alarm));
     registry.register("file_write_failing", "1 while the last file write failed", alarm);
+    register_mirror(&mut registry, measured.mirror);
     if let Some(ahead_ms) = measured.database_clock_ahead_ms {
         let ahead: Gauge = Gauge::default();
         ahead.set(ahead_ms);
@@ -478,6 +497,7 @@ mod tests {
             missing_rows: Some(2),
             is_database_breaker_open: Some(true),
             is_file_alarm: false,
+            mirror: MirrorLag::default(),
             database_clock_ahead_ms: Some(-1_500),
         }
     }

@@ -43,6 +43,15 @@ pub struct PrivateTree {
     root: PathBuf,
 }
 
+/// A file that is written together with others.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupFile<'f> {
+    pub name: &'f str,
+    pub bytes: &'f [u8],
+    /// Whether the name must be free. Otherwise, the file replaces what has it.
+    pub is_new: bool,
+}
+
 /// An entry of a folder.
 #[derive(Debug)]
 pub struct Entry {
@@ -145,10 +154,39 @@ impl PrivateTree {
     /// `AlreadyExists` if the name is taken; nothing has changed then. Any other error of the file system.
     pub fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let (folder, own) = self.parent_made(name)?;
-        let temporary = Temporary::write(&folder, own, bytes)?;
-        // A hard link fails if the name exists, while a rename would replace it.
-        rustix::fs::linkat(&folder, &temporary.name, &folder, own, AtFlags::empty())?;
-        Ok(())
+        let temporary = Temporary::write(folder, own, bytes)?;
+        temporary.flush()?;
+        temporary.link(own)
+    }
+
+    /// Writes several files, and makes their folders. The content of all is flushed before the first one gets its name,
+    /// and `before` runs in between. The caller flushes the folders. The results are in the order of the files.
+    pub fn write_group(
+        &self,
+        files: &[GroupFile<'_>],
+        before: impl FnOnce() -> io::Result<()>,
+    ) -> Vec<io::Result<()>> {
+        let mut written: Vec<io::Result<Temporary>> = files.iter().map(|file| self.write_one(file)).collect();
+        for one in &mut written {
+            if let Ok(temporary) = one
+                && let Err(error) = temporary.flush()
+            {
+                *one = Err(error);
+            }
+        }
+        if let Err(error) = before() {
+            return files.iter().map(|_| Err(same(&error))).collect();
+        }
+        let named = |(temporary, file): (io::Result<Temporary>, &GroupFile<'_>)| {
+            let own = file.name.rsplit_once('/').map_or(file.name, |(_, own)| own);
+            if file.is_new { temporary?.link(own) } else { temporary?.rename(own) }
+        };
+        written.into_iter().zip(files).map(named).collect()
+    }
+
+    fn write_one(&self, file: &GroupFile<'_>) -> io::Result<Temporary> {
+        let (folder, own) = self.parent_made(file.name)?;
+        Temporary::write(folder, own, file.bytes)
     }
 
     /// Writes or replaces a file, and makes its folder. The caller flushes the folder.
@@ -173,11 +211,10 @@ impl PrivateTree {
         before: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
         let (folder, own) = self.parent_made(name)?;
-        let temporary = Temporary::write(&folder, own, bytes)?;
+        let temporary = Temporary::write(folder, own, bytes)?;
+        temporary.flush()?;
         before()?;
-        rustix::fs::renameat(&folder, &temporary.name, &folder, own)?;
-        temporary.keep();
-        Ok(())
+        temporary.rename(own)
     }
 
     /// Creates an empty file and its folder, if the file is absent. The caller flushes the folder.
@@ -458,32 +495,52 @@ fn remove_all_in(folder: &OwnedFd, name: &str, depth: u8) -> io::Result<()> {
     unlink(folder, name, AtFlags::REMOVEDIR)
 }
 
-/// A flushed temporary file. It is removed on drop, unless it is kept.
-struct Temporary<'f> {
-    folder: &'f OwnedFd,
+/// An equal error, because `io::Error` has no copy.
+fn same(error: &io::Error) -> io::Error {
+    error
+        .raw_os_error()
+        .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
+}
+
+/// A temporary file. It is removed on drop, unless it got its name by a rename.
+struct Temporary {
+    folder: OwnedFd,
     name: String,
+    file: File,
     remove: bool,
 }
 
-impl<'f> Temporary<'f> {
-    fn write(folder: &'f OwnedFd, target: &str, bytes: &[u8]) -> io::Result<Self> {
+impl Temporary {
+    fn write(folder: OwnedFd, target: &str, bytes: &[u8]) -> io::Result<Self> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!(".{target}.{}-{number}{TEMPORARY_SUFFIX}", std::process::id());
-        let mut file = create_new(folder, &name)?;
+        let file = create_new(&folder, &name)?;
         // From here on, a failure removes the file.
-        let temporary = Self { folder, name, remove: true };
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let mut temporary = Self { folder, name, file, remove: true };
+        temporary.file.write_all(bytes)?;
         Ok(temporary)
     }
 
-    fn keep(mut self) {
+    fn flush(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives the content a name that must be free. A rename would replace what has it.
+    fn link(self, own: &str) -> io::Result<()> {
+        rustix::fs::linkat(&self.folder, &self.name, &self.folder, own, AtFlags::empty())?;
+        Ok(())
+    }
+
+    /// Gives the content a name, and replaces what has it.
+    fn rename(mut self, own: &str) -> io::Result<()> {
+        rustix::fs::renameat(&self.folder, &self.name, &self.folder, own)?;
         self.remove = false;
+        Ok(())
     }
 }
 
-impl Drop for Temporary<'_> {
+impl Drop for Temporary {
     fn drop(&mut self) {
         if self.remove {
             // A failure is harmless, because the next start removes the file.

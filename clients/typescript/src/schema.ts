@@ -1480,6 +1480,21 @@ export interface components {
         MetricsBody: {
             metrics: components["schemas"]["Sample"][];
         };
+        /** @description The writes of this process that the database has, and the files do not have yet. */
+        MirrorReport: {
+            /** Format: uint */
+            bytes: number;
+            /**
+             * Format: uint64
+             * @description How long the oldest of them has waited.
+             */
+            oldest_ms: number;
+            /**
+             * Format: uint
+             * @description Stages and ends of runs.
+             */
+            records: number;
+        };
         /** @description The stores that receive stage outputs. */
         Mode: ("DATABASE_ONLY" | "DUAL_WRITE" | "FILE_ONLY") | "INVALID";
         /** @description A pause of the model in this process. */
@@ -2158,6 +2173,8 @@ export interface components {
             local_disk: components["schemas"]["Durability"];
             /** @description Whether this replica may accept runs by file alone. */
             may_accept_by_file: boolean;
+            /** @description What the database has, and the files get a moment later. */
+            mirror: components["schemas"]["MirrorReport"];
             mode: components["schemas"]["Mode"];
             /**
              * Format: uint64

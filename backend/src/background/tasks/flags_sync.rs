@@ -45,6 +45,7 @@ impl Task for SyncFlags {
 
     async fn woken(&mut self) {
         self.changed.notified().await;
+        self.sync.ask();
     }
 
     async fn stopped(&mut self) {

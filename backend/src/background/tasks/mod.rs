@@ -13,6 +13,7 @@ pub mod flags_file;
 pub mod flags_sync;
 pub mod keys;
 pub mod leases;
+pub mod mirror;
 pub mod notifications;
 pub mod reconcile;
 pub mod removals;

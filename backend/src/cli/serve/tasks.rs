@@ -21,6 +21,7 @@ use crate::{
             flags_sync::SyncFlags,
             keys::ReadKeys,
             leases::{RenewLeases, RenewRetainedLeases, TakeRows, VerifyLeases},
+            mirror::WriteMirror,
             notifications::Notifications,
             reconcile::Reconcile,
             removals::FinishRemovals,
@@ -93,6 +94,9 @@ fn start_store_tasks(service: &Service) {
     if let Some(breaker) = router.files().breaker() {
         let (files, breaker) = (router.files().clone(), breaker.clone());
         background.start(Lifetime::Process, FileProbe { files, breaker });
+    }
+    if router.database().is_some() {
+        background.start(Lifetime::Process, WriteMirror::new(router.clone(), flags.subscribe()));
     }
     if let Some(database) = router.database() {
         background.start(Lifetime::Process, probe(service, database));

@@ -73,8 +73,18 @@ impl FileStore {
         }
     }
 
-    /// Runs blocking work on one run, after it passed the bulkhead.
+    /// Runs blocking work on one run, after what the mirror holds of it, and after it passed the bulkhead.
     pub(super) async fn one<T: Send + 'static>(
+        &self,
+        run: &RunId,
+        work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        self.settle(run).await?;
+        self.one_as_it_is(run, work).await
+    }
+
+    /// Runs blocking work on one run, after it passed the bulkhead. The mirror may hold newer parts.
+    pub(super) async fn one_as_it_is<T: Send + 'static>(
         &self,
         run: &RunId,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,

@@ -14,7 +14,7 @@ use pipeline::{
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        backend::file_backend::Stored,
+        backend::file_backend::{Stored, Swap},
         io::{FileIo, lock, unknown},
         layout::{MANIFEST_FILE, OPEN_FOLDER, TOMBSTONE_FILE, in_folder, in_run},
         manifest::{DocumentSummary, MANIFEST_VERSION, Manifest},
@@ -106,8 +106,13 @@ impl Manifests {
     /// Reads the manifest if the fence still holds. Raises an older manifest to the fence's generation and
     /// epoch, and notes what only the row had.
     pub(super) fn read_fenced(&self, fence: &Fence) -> Result<Manifest, StorageError> {
+        self.fenced(fence, self.read(&fence.run)?)
+    }
+
+    /// As [`Manifests::read_fenced`], with the manifest as it was read.
+    pub(super) fn fenced(&self, fence: &Fence, manifest: Option<Manifest>) -> Result<Manifest, StorageError> {
         let run = &fence.run;
-        let Some(mut manifest) = self.read(run)? else {
+        let Some(mut manifest) = manifest else {
             return Err(unknown(run));
         };
         let newer = manifest.term() > fence.term();
@@ -168,13 +173,48 @@ impl Manifests {
     /// Writes the manifest by compare-and-swap, and updates its etag.
     pub(super) fn write(&self, manifest: &mut Manifest) -> Result<(), StorageError> {
         let name = in_run(&manifest.run_id, MANIFEST_FILE);
-        manifest.updated_at = self.io.clock.now().max(manifest.accepted_at);
-        let bytes = self.io.json_bytes(manifest, &name)?;
+        let bytes = self.bytes_now(manifest)?;
         let swapped =
             self.io.backend.compare_and_swap(&name, &bytes, manifest.etag.as_ref(), &manifest.unflushed);
         manifest.etag = Some(swapped.map_err(|error| self.io.fault(&name, &error))?);
         manifest.unflushed.clear();
         Ok(())
+    }
+
+    /// The manifest's bytes for a write now.
+    fn bytes_now(&self, manifest: &mut Manifest) -> Result<Vec<u8>, StorageError> {
+        manifest.updated_at = self.io.clock.now().max(manifest.accepted_at);
+        self.io.json_bytes(manifest, &in_run(&manifest.run_id, MANIFEST_FILE))
+    }
+
+    /// As [`Manifests::write`], for several manifests together. The results are in the order of the manifests.
+    pub(super) fn write_all(&self, manifests: &mut [&mut Manifest]) -> Vec<Result<(), StorageError>> {
+        let mut written: Vec<Result<Vec<u8>, StorageError>> =
+            manifests.iter_mut().map(|manifest| self.bytes_now(manifest)).collect();
+        let names: Vec<String> =
+            manifests.iter().map(|manifest| in_run(&manifest.run_id, MANIFEST_FILE)).collect();
+        let parts = manifests.iter().zip(&names).zip(&written);
+        let swaps: Vec<Swap<'_>> = parts
+            .filter_map(|((manifest, name), bytes)| {
+                let bytes = bytes.as_ref().ok()?;
+                Some(Swap { name, bytes, etag: manifest.etag.as_ref(), unflushed: &manifest.unflushed })
+            })
+            .collect();
+        let mut swapped = self.io.backend.compare_and_swap_all(&swaps).into_iter();
+        let all = manifests.iter_mut().zip(&names).zip(written.drain(..));
+        all.map(|((manifest, name), bytes)| {
+            bytes?;
+            let etag = swapped.next().unwrap_or_else(|| Err(std::io::ErrorKind::Other.into()));
+            manifest.etag = Some(etag.map_err(|error| self.io.fault(name, &error))?);
+            manifest.unflushed.clear();
+            Ok(())
+        })
+        .collect()
+    }
+
+    /// The summary of a running run's document, for the next write of its manifest.
+    pub(super) fn document(&self, run: &RunId) -> Option<DocumentSummary> {
+        lock(&self.documents).get(run).cloned()
     }
 
     /// Writes a file that becomes durable with the manifest.

@@ -29,6 +29,7 @@ mod limits;
 pub mod manifest;
 mod manifests;
 mod markers;
+pub(crate) mod mirror;
 mod missing_row;
 mod notes;
 mod operations;
@@ -52,6 +53,7 @@ pub use self::{
     batch_file::BatchFile,
     breaker::FileBreaker,
     db_sync::DbSync,
+    mirror::queue::{Mirror, MirrorLag},
     notes::{Note, NoteFolder},
     outline::FileOutline,
     repair::Damage,

@@ -91,7 +91,7 @@ impl RunFiles {
     ///
     /// The existing file is read before the manifest. A new owner raises the epoch before it writes files. So
     /// the fence check on the manifest sees any new owner of that file.
-    fn settle(
+    pub(super) fn settle(
         &self,
         fence: &Fence,
         stage: Stage,
@@ -129,10 +129,21 @@ impl RunFiles {
         record_sha256: String,
         db_sync: DbSync,
     ) -> StageEntry {
+        let meta = &record.meta;
+        self.stage_entry(meta.stage, record_sha256, meta.payload_sha256.clone(), db_sync)
+    }
+
+    pub(super) fn stage_entry(
+        &self,
+        stage: Stage,
+        record_sha256: String,
+        payload_sha256: String,
+        db_sync: DbSync,
+    ) -> StageEntry {
         StageEntry {
-            file: record.meta.stage.file().to_owned(),
+            file: stage.file().to_owned(),
             record_sha256,
-            payload_sha256: record.meta.payload_sha256.clone(),
+            payload_sha256,
             stored_at: self.io.clock.now(),
             pending_database: db_sync == DbSync::Pending,
         }

@@ -20,6 +20,7 @@ use crate::{
         config::{StorageConfig, StoragePlace},
         layout::{REPORT_FILE, in_run},
         limits::{ATTEMPT_TIMEOUT, CALLS_MAX},
+        mirror::queue::Mirror,
         run_files::RunFiles,
         spool::Spool,
         webhook_queue::WebhookQueue,
@@ -40,6 +41,7 @@ pub struct FileStore {
     pub(super) claims: OneAtATime,
     /// The memory of documents that wait for their copy, in KiB.
     pub(super) copying_kib: Arc<Semaphore>,
+    pub(super) mirror: Arc<Mirror>,
 }
 
 impl FileStore {
@@ -51,11 +53,12 @@ impl FileStore {
     }
 
     fn over(backend: Box<dyn FileBackend>, spool: Spool, clock: Arc<dyn Clock>) -> Self {
+        let mirror = Arc::new(Mirror::new(clock.clone()));
         let files = Arc::new(RunFiles::new(backend, spool, WebhookQueue::default(), clock));
         let bulkhead = Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT));
         let (probes, claims) = Default::default();
         let copying_kib = Arc::new(Semaphore::new(COPYING_KIB_MAX));
-        Self { files, bulkhead, breaker: None, probes, claims, copying_kib }
+        Self { files, bulkhead, breaker: None, probes, claims, copying_kib, mirror }
     }
 
     /// Opens the configured store without connecting. In a bucket, a process counts as dead once it has sent

@@ -198,7 +198,9 @@ impl Router {
         match accepted {
             Ok(Acceptance::New(fence)) => {
                 // A waiting run gets its files from the worker that claims it, which may use another disk.
-                if let Some(fence) = &fence {
+                if let Some(fence) = &fence
+                    && !self.is_beginning_mirrored(run, fence)
+                {
                     let filed = self.files.adopt(run, fence).await;
                     self.note_file(&filed);
                     if matches!(&filed, Err(error) if error.kind == StorageErrorKind::Fenced) {

@@ -20,6 +20,8 @@ pub(super) struct ActiveRun {
     pub(super) owns_row: bool,
     /// The stages that the row surely has.
     pub(super) in_row: HashSet<Stage>,
+    /// Whether the files know a later claim or end, which the row does not know yet.
+    pub(super) is_lost_in_files: bool,
 }
 
 /// The runs that this process works on.
@@ -32,7 +34,13 @@ pub(super) struct ActiveRuns {
 
 impl ActiveRuns {
     pub(super) fn register(&self, fence: &Fence, new: RunSubmission, in_row: HashSet<Stage>) {
-        let active = ActiveRun { fence: fence.clone(), new: Arc::new(new), owns_row: fence.owns_row, in_row };
+        let active = ActiveRun {
+            fence: fence.clone(),
+            new: Arc::new(new),
+            owns_row: fence.owns_row,
+            in_row,
+            is_lost_in_files: false,
+        };
         self.lock().insert(fence.run.clone(), active);
     }
 
@@ -62,6 +70,17 @@ impl ActiveRuns {
         if let Some(active) = self.lock().get_mut(run) {
             active.in_row.insert(stage);
         }
+    }
+
+    /// Records that the files know a later claim or end of the run.
+    pub(super) fn note_lost_in_files(&self, fence: &Fence) {
+        if let Some(active) = self.lock().get_mut(&fence.run).filter(|active| active.fence == *fence) {
+            active.is_lost_in_files = true;
+        }
+    }
+
+    pub(super) fn is_lost_in_files(&self, fence: &Fence) -> bool {
+        self.lock().get(&fence.run).is_some_and(|active| active.is_lost_in_files && active.fence == *fence)
     }
 
     /// Records that the run's files lack a stage that its row has.

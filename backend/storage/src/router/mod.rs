@@ -17,6 +17,7 @@ mod hand;
 mod lease_wait;
 mod leases;
 mod listing;
+mod mirror;
 mod poll_limiter;
 mod presence;
 mod resume;

@@ -2,8 +2,9 @@
 
 use crate::{
     error::{StorageError, StorageErrorKind},
+    files::DbSync,
     ports::{lifecycle::Fence, prelude::*},
-    router::core::Router,
+    router::{core::Router, write::Write},
 };
 
 impl Router {
@@ -40,5 +41,37 @@ impl Router {
         with_row.row_stages.extend(active.in_row);
         self.files.adopt(&active.new, &with_row).await?;
         Ok(!with_row.row_stages.is_empty())
+    }
+
+    /// The first write to files that have just begun.
+    pub(super) async fn write_begun(
+        &self,
+        fence: &Fence,
+        write: Write<'_>,
+        db_sync: DbSync,
+        has_gap: bool,
+        row_is_ahead: bool,
+    ) -> Result<(), StorageError> {
+        if has_gap {
+            self.active.note_files_told(&fence.run);
+        }
+        self.files_write(fence, write, db_sync).await?;
+        // The row has this stage alone, and now they have it too.
+        if row_is_ahead && !has_gap && matches!(write, Write::Stage(_)) {
+            self.clear_row_is_ahead(fence).await;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn files_write(
+        &self,
+        fence: &Fence,
+        write: Write<'_>,
+        db_sync: DbSync,
+    ) -> Result<(), StorageError> {
+        match write {
+            Write::Stage(record) => self.files.store_stage_with_sync_state(fence, record, db_sync).await,
+            Write::End(end, at) => self.files.finish_with_sync_state(fence, end, at, db_sync).await,
+        }
     }
 }

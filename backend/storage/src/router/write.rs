@@ -99,15 +99,25 @@ impl Router {
         }
     }
 
-    /// Writes the database first, under the fence, and the file right after. A container's disk may be gone a
-    /// second later.
+    /// Writes the database first, under the fence. The mirror brings it to the files a moment later; the run waits for them
+    /// only if the database has not taken the write, or if the mirror does not take it.
     async fn write_both(&self, fence: &Fence, write: Write<'_>) -> Result<(), StorageError> {
+        self.check_files_know_no_other(fence)?;
         let in_database = self.write_database(fence, write).await;
         failpoints::hit(if matches!(write, Write::Stage(_)) {
             "stage-in-database"
         } else {
             "end-in-database"
         });
+        if in_database.is_ok() && self.is_mirrored(fence, write).await? {
+            return Ok(());
+        }
+        if in_database.as_ref().is_err_and(StorageError::is_outage) {
+            // The files of other runs follow soon, too.
+            self.files.mirror().hasten();
+        }
+        // The files need the earlier parts first. If they do not answer, the write below says so.
+        let _ = self.files.settle(&fence.run).await;
         let db_sync = match &in_database {
             Ok(()) if matches!(write, Write::End(..)) && self.active.are_files_incomplete(&fence.run) => {
                 DbSync::Diverged
@@ -125,9 +135,7 @@ impl Router {
             // claim brings both sides together; this worker pays for nothing more.
             (Ok(()), Err(error)) if error.kind == StorageErrorKind::Fenced => Err(error),
             (Ok(()), Err(error)) => {
-                tracing::error!(event = "file_write_failed", run_id = %fence.run, %error, "file write failed; the database has it");
-                self.active.note_files_incomplete(&fence.run);
-                self.mark_missing_file(fence, write).await;
+                self.note_missing_file(fence, write, &error).await;
                 Ok(())
             }
             (Err(error), Ok(())) => {
@@ -246,6 +254,8 @@ impl Router {
         write: Write<'_>,
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
+        // The mirror may hold earlier parts, and find that the files lack one. If they do not answer, the write says so.
+        let _ = self.files.settle(&fence.run).await;
         // Files with a gap would let a takeover pay again for what the row has.
         let has_gap = matches!(write, Write::Stage(_)) && self.active.are_files_incomplete(&fence.run);
         if has_gap {
@@ -264,51 +274,5 @@ impl Router {
             self.observer.stage_stored(record.meta.stage, &record.meta.provider, StoreName::File);
         }
         written
-    }
-
-    /// The first write to files that have just begun.
-    async fn write_begun(
-        &self,
-        fence: &Fence,
-        write: Write<'_>,
-        db_sync: DbSync,
-        has_gap: bool,
-        row_is_ahead: bool,
-    ) -> Result<(), StorageError> {
-        if has_gap {
-            self.active.note_files_told(&fence.run);
-        }
-        self.files_write(fence, write, db_sync).await?;
-        // The row has this stage alone, and now they have it too.
-        if row_is_ahead && !has_gap && matches!(write, Write::Stage(_)) {
-            self.clear_row_is_ahead(fence).await;
-        }
-        Ok(())
-    }
-
-    async fn files_write(
-        &self,
-        fence: &Fence,
-        write: Write<'_>,
-        db_sync: DbSync,
-    ) -> Result<(), StorageError> {
-        match write {
-            Write::Stage(record) => self.files.store_stage_with_sync_state(fence, record, db_sync).await,
-            Write::End(end, at) => self.files.finish_with_sync_state(fence, end, at, db_sync).await,
-        }
-    }
-
-    /// Marks in the database what the files lack. If the database fails too, the files' own state shows it.
-    async fn mark_missing_file(&self, fence: &Fence, write: Write<'_>) {
-        let Some(database) = &self.database else { return };
-        let stages: &[Stage] = match &write {
-            Write::Stage(record) => &[record.meta.stage],
-            Write::End(..) => &[],
-        };
-        if let Err(error) =
-            database.call_queued(|store| async move { store.mark_unsynced(fence, stages).await }).await
-        {
-            tracing::warn!(event = "missing_file_not_recorded", run_id = %fence.run, %error, "failed to mark the missing file in the database");
-        }
     }
 }

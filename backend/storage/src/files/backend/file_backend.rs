@@ -7,6 +7,8 @@ use std::{fmt, fs::File, io, time::Duration};
 
 use pipeline::clock::Timestamp;
 
+use crate::private_tree::GroupFile;
+
 /// The backend's name for one version of a file. None for a folder, whose lock excludes other writers between
 /// read and write.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +19,15 @@ pub(crate) struct ETag(pub(in crate::files) Option<String>);
 pub(in crate::files) struct Stored {
     pub(in crate::files) bytes: Vec<u8>,
     pub(in crate::files) version: ETag,
+}
+
+/// A manifest that is to be written together with others.
+#[derive(Debug)]
+pub(in crate::files) struct Swap<'s> {
+    pub(in crate::files) name: &'s str,
+    pub(in crate::files) bytes: &'s [u8],
+    pub(in crate::files) etag: Option<&'s ETag>,
+    pub(in crate::files) unflushed: &'s [String],
 }
 
 /// A list of runs that always includes the newest.
@@ -89,6 +100,13 @@ pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
         etag: Option<&ETag>,
         unflushed: &[String],
     ) -> io::Result<ETag>;
+
+    /// Creates files that must not exist, and replaces others, together. A file is durable once its folder is flushed.
+    /// The results are in the order of the files.
+    fn write_all(&self, files: &[GroupFile<'_>]) -> Vec<io::Result<()>>;
+
+    /// As [`FileBackend::compare_and_swap`], for several files together. The results are in the order of the swaps.
+    fn compare_and_swap_all(&self, swaps: &[Swap<'_>]) -> Vec<io::Result<ETag>>;
 
     /// Writes or replaces a large file durably, within half a minute. The other calls have the limits of small files.
     fn replace_large(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

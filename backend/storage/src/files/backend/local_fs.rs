@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Reverse,
+    collections::BTreeSet,
     fs::{File, TryLockError},
     io,
     os::unix::fs::MetadataExt as _,
@@ -9,18 +10,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use foundation::failpoints;
 use parking_lot::Mutex;
 use pipeline::clock::Timestamp;
 
 use crate::{
     files::{
         backend::{
-            file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored, folder_of},
+            file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored, Swap, folder_of},
             owner_locks::OwnerLocks,
         },
         layout::LOCK_FILE,
     },
-    private_tree::PrivateTree,
+    private_tree::{GroupFile, PrivateTree},
 };
 
 /// The largest file that is read back. A record of a 400-page report has about 100 KB.
@@ -46,6 +48,15 @@ impl LocalFs {
         let entries = self.tree.entries("")?.into_iter();
         let runs = entries.filter(|entry| !entry.name.starts_with('.'));
         Ok(runs.map(|entry| (entry.changed_at, entry.name)).collect())
+    }
+
+    /// Makes the folder of a stage. Its name is flushed together with the manifest.
+    fn make_folder_of(&self, name: &str) -> io::Result<()> {
+        let Some((folder, _)) = name.rsplit_once('/') else { return Ok(()) };
+        match self.tree.make_last_folder(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.tree.make_folder(folder),
+            made => made,
+        }
     }
 
     /// Creates a run's folder. Its name is flushed together with its first content.
@@ -84,14 +95,32 @@ impl FileBackend for LocalFs {
     }
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        // A stage's folder. Its name is flushed together with the manifest.
-        if let Some((folder, _)) = name.rsplit_once('/') {
-            match self.tree.make_last_folder(folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => self.tree.make_folder(folder)?,
-                made => made?,
-            }
-        }
+        self.make_folder_of(name)?;
         self.tree.create(name, bytes)
+    }
+
+    fn write_all(&self, files: &[GroupFile<'_>]) -> Vec<io::Result<()>> {
+        for file in files.iter().filter(|file| file.is_new) {
+            // Without the folder, the write of the file says why.
+            let _ = self.make_folder_of(file.name);
+        }
+        self.tree.write_group(files, || Ok(()))
+    }
+
+    /// The caller holds the lock of each file.
+    fn compare_and_swap_all(&self, swaps: &[Swap<'_>]) -> Vec<io::Result<ETag>> {
+        let files: Vec<GroupFile<'_>> = swaps
+            .iter()
+            .map(|swap| GroupFile { name: swap.name, bytes: swap.bytes, is_new: false })
+            .collect();
+        let unflushed: BTreeSet<&String> = swaps.iter().flat_map(|swap| swap.unflushed).collect();
+        let flush = || unflushed.iter().try_for_each(|folder| self.tree.flush(folder));
+        let replaced = self.tree.write_group(&files, flush);
+        failpoints::hit("mirror-manifests-written");
+        let flushed = |(replaced, swap): (io::Result<()>, &Swap<'_>)| {
+            replaced.and_then(|()| self.tree.flush(folder_of(swap.name))).map(|()| ETag(None))
+        };
+        replaced.into_iter().zip(swaps).map(flushed).collect()
     }
 
     fn touch(&self, name: &str) -> io::Result<()> {

@@ -10,17 +10,22 @@ use std::{
     time::Duration,
 };
 
+use foundation::failpoints;
+use futures_util::future::join_all;
 use pipeline::clock::{Clock, Timestamp};
 use tokio::runtime::Handle;
 
-use crate::files::{
-    backend::{
-        client::{Client, LISTING_TIMEOUT, SharedClient},
-        file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored, cas_conflict},
-        heartbeat::Heartbeat,
+use crate::{
+    files::{
+        backend::{
+            client::{Client, LISTING_TIMEOUT, SharedClient},
+            file_backend::{ETag, FileBackend, Newest, OwnerLease, Stored, Swap, cas_conflict},
+            heartbeat::Heartbeat,
+        },
+        config::BucketConfig,
+        layout::{GUARD_FOLDER, RUNS_FOLDER},
     },
-    config::BucketConfig,
-    layout::{GUARD_FOLDER, RUNS_FOLDER},
+    private_tree::GroupFile,
 };
 
 /// The content of a marker file. It is not empty, because an emptied file counts as absent.
@@ -122,6 +127,25 @@ impl FileBackend for S3 {
 
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.wait(self.client.create(name, bytes)).map(drop)
+    }
+
+    /// Sends them at once.
+    fn write_all(&self, files: &[GroupFile<'_>]) -> Vec<io::Result<()>> {
+        let write = async |file: &GroupFile<'_>| match file.is_new {
+            true => self.client.create(file.name, file.bytes).await.map(drop),
+            false => self.client.replace(file.name, file.bytes).await,
+        };
+        match runtime() {
+            Ok(runtime) => runtime.block_on(join_all(files.iter().map(write))),
+            Err(error) => files.iter().map(|_| Err(io::Error::other(error.to_string()))).collect(),
+        }
+    }
+
+    fn compare_and_swap_all(&self, swaps: &[Swap<'_>]) -> Vec<io::Result<ETag>> {
+        let swap = |swap: &Swap<'_>| self.compare_and_swap(swap.name, swap.bytes, swap.etag, swap.unflushed);
+        let swapped = swaps.iter().map(swap).collect();
+        failpoints::hit("mirror-manifests-written");
+        swapped
     }
 
     fn touch(&self, name: &str) -> io::Result<()> {

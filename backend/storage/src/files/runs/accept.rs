@@ -64,7 +64,7 @@ impl RunFiles {
         Ok(Acceptance::New(fence))
     }
 
-    fn holds_nothing(&self, run: &RunId) -> Result<bool, StorageError> {
+    pub(in crate::files) fn holds_nothing(&self, run: &RunId) -> Result<bool, StorageError> {
         self.io.backend.holds_nothing(run.as_str()).map_err(|error| self.io.fault(run.as_str(), &error))
     }
 
@@ -121,6 +121,15 @@ impl RunFiles {
     pub(in crate::files) fn adopt(&self, new: &RunSubmission, fence: &Fence) -> Result<(), StorageError> {
         self.owners.hold(&fence.owner)?;
         let _lock = self.io.lock_new(&new.id)?;
+        self.adopt_locked(new, fence)
+    }
+
+    /// As [`RunFiles::adopt`]. The caller holds the lock.
+    pub(in crate::files) fn adopt_locked(
+        &self,
+        new: &RunSubmission,
+        fence: &Fence,
+    ) -> Result<(), StorageError> {
         let (is_deleted, manifest) = self.manifests.read_run(&new.id)?;
         if is_deleted {
             return Err(deleted(&new.id));

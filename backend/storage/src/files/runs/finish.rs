@@ -21,7 +21,8 @@ use crate::{
 use foundation::failpoints;
 
 /// An [`End`] that can move to another thread.
-pub(in crate::files) enum OwnedEnd {
+#[derive(Debug)]
+pub(crate) enum OwnedEnd {
     Completed { records: Vec<StageRecord>, report: String },
     Failed(RunFailure),
 }
@@ -38,7 +39,7 @@ impl From<End<'_>> for OwnedEnd {
 }
 
 impl OwnedEnd {
-    pub(in crate::files) fn borrowed(&self) -> End<'_> {
+    pub(crate) fn borrowed(&self) -> End<'_> {
         match self {
             Self::Completed { records, report } => End::Completed { records, report },
             Self::Failed(failure) => End::Failed(failure),
@@ -97,6 +98,19 @@ impl RunFiles {
         at_time: Timestamp,
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
+        self.note_end(manifest, status, at_time, db_sync)?;
+        self.manifests.write(manifest)?;
+        self.clear_open(&manifest.run_id)
+    }
+
+    /// Notes the end in the manifest, without writing it.
+    pub(in crate::files) fn note_end(
+        &self,
+        manifest: &mut Manifest,
+        status: RunStatus,
+        at_time: Timestamp,
+        db_sync: DbSync,
+    ) -> Result<(), StorageError> {
         manifest.status = status;
         manifest.finished_at = Some(at_time.max(manifest.accepted_at));
         manifest.owner = None;
@@ -116,8 +130,7 @@ impl RunFiles {
         };
         self.enqueue_events(manifest, ended, db_sync)?;
         self.keep_spooled(manifest);
-        self.manifests.write(manifest)?;
-        self.clear_open(&manifest.run_id)
+        Ok(())
     }
 
     /// Removes the remains of an open run. The marker goes last, so that a later search can finish the
