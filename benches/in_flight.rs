@@ -56,7 +56,7 @@ fn compressed(json: &[u8]) -> usize {
     encoder.finish().unwrap().len()
 }
 
-/// Tells the bytes of a run that waits for its last answer, by part. What the parts do not explain is the run's task, its open
+/// Tells the bytes of a run that waits for its last answer, by part. The rest is the run's task, its open
 /// call, its lease and the allocator's share.
 fn tell_parts(env: &TestEnv, bytes_a_run: f64) {
     let bytes = std::fs::read(sample(DOCUMENT)).unwrap();

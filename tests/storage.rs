@@ -1,6 +1,7 @@
 //! Storage, against real disks and a real PostgreSQL.
 
 mod audited_changes;
+mod combined;
 mod connections;
 mod contract;
 mod evidence;

@@ -16,9 +16,13 @@ pub struct CompressError(#[from] std::io::Error);
 
 impl Compressed {
     pub(crate) fn new(value: &impl Serialize) -> Result<Self, CompressError> {
-        let json = serde_json::to_vec(value).map_err(std::io::Error::other)?;
+        Self::of_json(&serde_json::to_vec(value).map_err(std::io::Error::other)?)
+    }
+
+    /// Compresses a value that is JSON already.
+    pub(crate) fn of_json(json: &[u8]) -> Result<Self, CompressError> {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(&json)?;
+        encoder.write_all(json)?;
         Ok(Self(encoder.finish()?.into()))
     }
 

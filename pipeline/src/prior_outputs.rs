@@ -74,7 +74,8 @@ impl PriorOutputs {
     /// Adds the record and the output of a stage.
     pub(crate) fn add(&mut self, record: &StageRecord, output: StageOutput) -> Result<(), CompressError> {
         let mut outputs = self.outputs()?;
-        self.compressed.push((record.meta.stage, Compressed::new(record)?));
+        let sealed = record.sealed().map_err(io::Error::other)?;
+        self.compressed.push((record.meta.stage, Compressed::of_json(sealed.json.as_bytes())?));
         self.digests.push((record.meta.stage, record.meta.payload_sha256.clone()));
         outputs.insert(output);
         self.put_back(outputs);

@@ -1,21 +1,29 @@
 //! Stage records: the stored form of a stage, its canonical form and its digests.
 
+mod canonical;
 mod clean;
 mod facts;
 mod provenance;
 mod reuse;
+mod sealed;
+
+use std::sync::Arc;
 
 use chrono::SubsecRound as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
-use self::clean::Cleaned;
 pub use self::{
+    canonical::{PAYLOAD_BYTES_MAX, RecordError, canonical_json, sha256_canonical, sha256_hex},
     facts::{BrandFacts, DocumentFacts},
     provenance::Provenance,
     reuse::Reuse,
+    sealed::Sealed,
+};
+use self::{
+    clean::Cleaned,
+    sealed::{CanonicalPayload, Seal},
 };
 use crate::{
     clock::Timestamp,
@@ -36,6 +44,9 @@ pub struct StageRecord {
     /// replicas of two releases see the same digest.
     #[serde(skip)]
     meta_as_read: Option<Value>,
+    /// The stored form. A change of the record breaks it, by [`StageRecord::change`].
+    #[serde(skip)]
+    seal: Seal,
 }
 
 impl Serialize for StageRecord {
@@ -50,12 +61,6 @@ impl Serialize for StageRecord {
         }
         map.end()
     }
-}
-
-/// `meta` of a record in whatever form.
-#[derive(Deserialize)]
-struct AsRead {
-    meta: Value,
 }
 
 /// The provenance of a stage's result.
@@ -99,10 +104,6 @@ pub struct StageMeta {
     /// SHA-256 (hex) of the payload's RFC 8785 form, without `meta`: equal for equal work.
     pub payload_sha256: String,
 }
-
-/// The largest payload that is stored. A 400-page report's payload has about 100 KB. Every store takes
-/// several times this limit.
-pub const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Decimals of a second in stored timestamps.
 const MILLIS_DIGITS: u16 = 3;
@@ -152,21 +153,6 @@ pub struct RecordContext {
     pub brand: Option<BrandFacts>,
 }
 
-/// Why a value has no canonical form or is not a record.
-#[derive(Debug, thiserror::Error)]
-pub enum RecordError {
-    #[error("cannot be written as canonical JSON")]
-    Canonical(#[source] serde_json::Error),
-    #[error("is not a stage record")]
-    Shape(#[source] serde_json::Error),
-    #[error("is the record of {found}, not of {expected}")]
-    WrongStage { expected: Stage, found: Stage },
-    #[error("holds {bytes} bytes, at most {PAYLOAD_BYTES_MAX} are stored")]
-    TooLarge { bytes: usize },
-    #[error("says payload digest {stated}, but its payload has {computed}")]
-    Digest { stated: String, computed: String },
-}
-
 impl StageRecord {
     /// Makes the record of an answered stage. Values that some store would change are cleaned first. The
     /// record's warnings count them.
@@ -185,11 +171,12 @@ impl StageRecord {
         };
         let mut cleaned = Cleaned::default();
         let payload = cleaned.object(payload);
-        let canonical = canonical_json(&payload)?;
-        if canonical.len() > PAYLOAD_BYTES_MAX {
-            return Err(RecordError::TooLarge { bytes: canonical.len() });
+        let canonical = CanonicalPayload::new(&payload)?;
+        let bytes = canonical.bytes();
+        if bytes.len() > PAYLOAD_BYTES_MAX {
+            return Err(RecordError::TooLarge { bytes: bytes.len() });
         }
-        let payload_sha256 = sha256_hex(&canonical);
+        let payload_sha256 = sha256_hex(&bytes);
         let mut text = |text: &String| {
             let mut text = text.clone();
             cleaned.text(&mut text);
@@ -231,7 +218,8 @@ impl StageRecord {
             brand,
             payload_sha256,
         };
-        Ok(Self { meta, payload, meta_as_read: None })
+        let seal = Seal::with(canonical.with_meta(&meta)?);
+        Ok(Self { meta, payload, meta_as_read: None, seal })
     }
 
     /// Reads a record and checks its payload against the digest it states.
@@ -241,19 +229,37 @@ impl StageRecord {
     /// [`RecordError::Shape`], [`RecordError::WrongStage`] or [`RecordError::Digest`] if the bytes are not an intact record
     /// of this stage.
     pub fn from_bytes(stage: Stage, bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut record: Self = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
-        let AsRead { meta } = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
-        if canonical_json(&meta)? != canonical_json(&record.meta)? {
-            record.meta_as_read = Some(meta);
+        let mut payload: Map<String, Value> = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
+        let no_meta = || RecordError::Shape(serde::de::Error::missing_field("meta"));
+        let as_read = payload.remove("meta").ok_or_else(no_meta)?;
+        let meta = StageMeta::deserialize(&as_read).map_err(RecordError::Shape)?;
+        if meta.stage != stage {
+            return Err(RecordError::WrongStage { expected: stage, found: meta.stage });
         }
-        if record.meta.stage != stage {
-            return Err(RecordError::WrongStage { expected: stage, found: record.meta.stage });
+        let canonical = CanonicalPayload::new(&payload)?;
+        let computed = sha256_hex(&canonical.bytes());
+        if computed != meta.payload_sha256 {
+            return Err(RecordError::Digest { stated: meta.payload_sha256, computed });
         }
-        let computed = sha256_canonical(&record.payload)?;
-        if computed != record.meta.payload_sha256 {
-            return Err(RecordError::Digest { stated: record.meta.payload_sha256, computed });
+        let seal = Seal::with(canonical.with_meta(&as_read)?);
+        let meta_as_read = (!is_same(&meta, &as_read)?).then_some(as_read);
+        Ok(Self { meta, payload, meta_as_read, seal })
+    }
+
+    /// Changes what the record says about its write.
+    pub fn change_mode(&mut self, mode: &str, flags_revision: u64) {
+        if self.meta.mode != mode || self.meta.flags_revision != flags_revision {
+            self.change(|record| {
+                mode.clone_into(&mut record.meta.mode);
+                record.meta.flags_revision = flags_revision;
+            });
         }
-        Ok(record)
+    }
+
+    /// Changes the record, which is sealed anew afterwards.
+    pub fn change(&mut self, change: impl FnOnce(&mut Self)) {
+        change(self);
+        self.seal = Seal::default();
     }
 
     /// The record's typed output.
@@ -262,8 +268,7 @@ impl StageRecord {
     ///
     /// [`RecordError::Shape`] if the payload does not have the form of the stage's answer.
     pub fn output(&self) -> Result<StageOutput, RecordError> {
-        StageOutput::from_json(self.meta.stage, Value::Object(self.payload.clone()))
-            .map_err(RecordError::Shape)
+        StageOutput::read(self.meta.stage, &self.payload).map_err(RecordError::Shape)
     }
 
     /// SHA-256 (hex) of the whole record's canonical form. It is stored beside the record, not in it.
@@ -272,37 +277,30 @@ impl StageRecord {
     ///
     /// [`RecordError::Canonical`] if the record has no canonical form.
     pub fn sha256(&self) -> Result<String, RecordError> {
-        sha256_canonical(self)
+        self.sealed().map(|sealed| sealed.sha256.clone())
+    }
+
+    /// The bytes and the digest of the record, for every store. They are made once; clones share them.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Canonical`] if the record has no canonical form.
+    pub fn sealed(&self) -> Result<Arc<Sealed>, RecordError> {
+        let Some(sealed) = self.seal.get() else { return Ok(self.seal.put(Sealed::of_record(self)?)) };
+        debug_assert_eq!(
+            canonical_json(self).ok().as_deref(),
+            Some(sealed.json.as_bytes()),
+            "a record was changed without StageRecord::change"
+        );
+        Ok(sealed)
     }
 }
 
-/// The RFC 8785 form of a value.
-///
-/// # Errors
-///
-/// [`RecordError::Canonical`] if the value cannot be written as canonical JSON.
-pub fn canonical_json<T: Serialize>(value: &T) -> Result<Vec<u8>, RecordError> {
-    serde_json_canonicalizer::to_vec(value).map_err(RecordError::Canonical)
-}
-
-/// SHA-256 (hex) of a value's RFC 8785 form.
-///
-/// # Errors
-///
-/// [`RecordError::Canonical`] if the value cannot be written as canonical JSON.
-pub fn sha256_canonical<T: Serialize>(value: &T) -> Result<String, RecordError> {
-    Ok(sha256_hex(&canonical_json(value)?))
-}
-
-/// SHA-256 of bytes, in lower-case hexadecimal.
-#[must_use]
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+/// Whether `meta` holds nothing but what this release knows.
+fn is_same(meta: &StageMeta, as_read: &Value) -> Result<bool, RecordError> {
+    let known = serde_json::to_value(meta).map_err(RecordError::Canonical)?;
+    // Numbers may be equal in canonical form only: 1 and 1.0.
+    Ok(known == *as_read || canonical_json(&known)? == canonical_json(as_read)?)
 }
 
 #[cfg(test)]
@@ -345,6 +343,28 @@ mod tests {
         let read = StageRecord::from_bytes(Stage::InputProcessing, later.to_string().as_bytes()).unwrap();
         assert_eq!(read.sha256().unwrap(), sha256_canonical(&later).unwrap());
         assert_eq!(serde_json::to_value(&read).unwrap(), later, "it is passed on as it is");
+    }
+
+    #[test]
+    fn a_seal_is_the_canonical_form() {
+        let mut sealed = record("A summary.".into()).unwrap();
+        for changed in ["zeta", "alpha", "metb"] {
+            sealed.change(|record| drop(record.payload.insert(changed.to_owned(), 1.5.into())));
+            let canonical = CanonicalPayload::new(&sealed.payload).unwrap();
+            assert_eq!(canonical.bytes(), canonical_json(&sealed.payload).unwrap());
+            let whole = canonical.with_meta(&sealed.meta).unwrap();
+            assert_eq!(whole.json.as_bytes(), canonical_json(&sealed).unwrap());
+            assert_eq!(*sealed.sealed().unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn a_changed_record_gets_a_new_digest() {
+        let mut changed = record("A summary.".into()).unwrap();
+        let before = changed.sha256().unwrap();
+        changed.change_mode("FILE_ONLY", 7);
+        assert_ne!(changed.sha256().unwrap(), before);
+        assert_eq!(changed.sha256().unwrap(), sha256_canonical(&changed).unwrap());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What is accepted, and what a batch shows.
+//! The acceptance of batches, and their view.
 
 use serde_json::{Value, json};
 

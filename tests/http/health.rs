@@ -160,6 +160,7 @@ async fn the_deep_level_looks_at_everything() {
             "reconciliation": null, "database_clock_ahead_ms": null, "local_disk": "durable", "durability": "durable",
             "durability_forecast": {"open_runs": 0, "ended_runs": 0, "stages": 0, "run_ids": [], "is_exact": true},
             "may_accept_by_file": true, "file_acceptance": "single_replica",
+            "mirror": {"records": 0, "bytes": 0, "oldest_ms": 0},
         })
     );
     assert_eq!((&body["queue_depth"], &body["runs_in_flight"]), (&json!(7), &json!(0)));

@@ -17,6 +17,9 @@ const EVERYWHERE: &[(&str, [usize; 4])] = &[
 ];
 const WITH_FILES: &[(&str, [usize; 4])] =
     &[("document-spooled", [1; 4]), ("stage-file-written:2", [1; 4]), ("report-written", [1; 4])];
+/// Before a shared statement is sent, and after it: of the second stage, and of the end.
+const WITH_DATABASE: &[(&str, [usize; 4])] =
+    &[("group-formed:2", [1, 2, 1, 1]), ("group-ended:2", [1; 4]), ("group-ended:5", [1; 4])];
 const WITH_BOTH: &[(&str, [usize; 4])] = &[
     ("stage-in-database:2", [1; 4]),
     ("end-in-database", [1; 4]),
@@ -71,8 +74,8 @@ async fn dual_write_survives_a_kill_between_any_steps() {
 #[tokio::test]
 async fn database_only_survives_a_kill_between_any_steps() {
     let env = env(std::time::Duration::ZERO).await;
-    survives(&env, &[("ENABLE_FILE_FALLBACK", "false")], &[EVERYWHERE]).await;
-    super::assert_all_complete(&env, EVERYWHERE.len()).await;
+    survives(&env, &[("ENABLE_FILE_FALLBACK", "false")], &[EVERYWHERE, WITH_DATABASE]).await;
+    super::assert_all_complete(&env, EVERYWHERE.len() + WITH_DATABASE.len()).await;
 }
 
 #[tokio::test]

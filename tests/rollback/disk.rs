@@ -136,6 +136,8 @@ async fn a_full_disk_delays_nothing_and_syncs_later() {
     limit_files(&service, Some(1024));
     service.submit(&env.request("run-1")).await;
     service.wait_for("run-1", |status| status["stages"]["2"]["status"] == "complete").await;
+    // The mirror has given a write up; a shorter fault is waited out.
+    service.wait_for_event("file_write_failed").await;
     limit_files(&service, None);
     let status = service.ended("run-1").await;
     assert_eq!(status["status"], "complete", "{status}");

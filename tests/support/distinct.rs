@@ -18,11 +18,13 @@ impl Template {
         let page = document.get_pages()[&1];
         let font = document
             .add_object(dictionary! { "Type" => "Font", "Subtype" => "Type1", "BaseFont" => "Helvetica" });
-        // First, because the page's own content may leave another coordinate system behind.
-        let text =
-            format!("q BT /Distinct 7 Tf 1 0 0 1 40 12 Tm (This is copy {MARK} of the edition.) Tj ET Q\n");
-        let line =
-            document.add_object(Stream::new(Dictionary::new(), text.into_bytes()).with_compression(false));
+        // Last, in the coordinates of the page: what the page draws later would cover it. Grey is seen on light and dark.
+        let text = format!(
+            "Q q 0.5 g BT /Distinct 7 Tf 1 0 0 1 40 12 Tm (This is copy {MARK} of the edition.) Tj ET Q\n"
+        );
+        let [saved, line] = ["q\n".to_owned(), text].map(|content| {
+            document.add_object(Stream::new(Dictionary::new(), content.into_bytes()).with_compression(false))
+        });
         let mut resources = dictionary_of(&document, page, b"Resources");
         let mut fonts = match resources.get(b"Font") {
             Ok(fonts) => resolved(&document, fonts),
@@ -35,7 +37,7 @@ impl Template {
             Object::Array(all) => all.clone(),
             one => vec![one.clone()],
         };
-        dictionary.set("Contents", [vec![line.into()], contents].concat());
+        dictionary.set("Contents", [vec![saved.into()], contents, vec![line.into()]].concat());
         dictionary.set("Resources", resources);
         let mut bytes = Vec::new();
         document.save_to(&mut bytes).unwrap();

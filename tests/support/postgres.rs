@@ -37,6 +37,9 @@ const SETTINGS: &[&str] = &[
     "log_timezone=UTC",
 ];
 
+/// A server that flushes, as one of production does. The last setting of a name counts.
+const DURABLE: &[&str] = &["fsync=on", "full_page_writes=on", "shared_buffers=128MB"];
+
 /// A query's rows, each value as text.
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
@@ -57,6 +60,8 @@ pub(crate) struct Postgres {
     port: u16,
     server: Option<Child>,
     databases: AtomicU32,
+    /// Settings besides [`SETTINGS`].
+    more: &'static [&'static str],
     // Dropped in this order: who guards the folder, then the folder.
     _watchdog: Watchdog,
     folder: TempDir,
@@ -65,6 +70,15 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Starts a server with an empty cluster.
     pub(crate) fn start() -> Self {
+        Self::start_in(new_folder, &[])
+    }
+
+    /// Starts a server on the disk that flushes each commit, as one of production does.
+    pub(crate) fn start_durable() -> Self {
+        Self::start_in(|| owned(tempfile::Builder::new().prefix("postgres-").tempdir().unwrap()), DURABLE)
+    }
+
+    fn start_in(new_folder: impl Fn() -> TempDir, more: &'static [&'static str]) -> Self {
         let template = template();
         loop {
             let folder = new_folder();
@@ -72,9 +86,9 @@ impl Postgres {
             copy(&template, &folder.path().join("data"));
             let port = free_port();
             // Another test may have taken the port in the meantime.
-            if let Some(server) = start_server(folder.path(), port) {
-                let databases = AtomicU32::new(0);
-                return Self { port, server: Some(server), databases, _watchdog: watchdog, folder };
+            if let Some(server) = start_server(folder.path(), port, more) {
+                let (server, databases) = (Some(server), AtomicU32::new(0));
+                return Self { port, server, databases, more, _watchdog: watchdog, folder };
             }
         }
     }
@@ -166,7 +180,7 @@ impl Postgres {
     /// Starts a stopped server again, on the same port.
     pub(crate) fn start_again(&mut self) {
         assert!(self.server.is_none(), "the server is running");
-        let server = start_server(self.folder.path(), self.port);
+        let server = start_server(self.folder.path(), self.port, self.more);
         self.server = Some(server.expect("the server's port is still free"));
     }
 }
@@ -201,11 +215,11 @@ pub(crate) async fn try_query(url: &str, sql: &str) -> sqlx::Result<Rows> {
 }
 
 /// Starts the server; `None` where the port is taken.
-fn start_server(folder: &Path, port: u16) -> Option<Child> {
+fn start_server(folder: &Path, port: u16, more: &[&str]) -> Option<Child> {
     let log = folder.join("log");
     let mut command = unprivileged(&server_program("postgres"));
     command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string()]);
-    command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+    command.args(SETTINGS.iter().chain(more).flat_map(|setting| ["-c", setting]));
     let log_file = File::options().create(true).append(true).open(&log).unwrap();
     let mut server = command.stderr(log_file).spawn().unwrap();
     let said = || std::fs::read_to_string(&log).unwrap();
@@ -285,8 +299,10 @@ fn folder_in_memory() -> Option<&'static str> {
 pub(super) fn new_folder() -> TempDir {
     let mut folder = tempfile::Builder::new();
     folder.prefix("postgres-");
-    let folder =
-        folder_in_memory().map_or_else(|| folder.tempdir(), |place| folder.tempdir_in(place)).unwrap();
+    owned(folder_in_memory().map_or_else(|| folder.tempdir(), |place| folder.tempdir_in(place)).unwrap())
+}
+
+fn owned(folder: TempDir) -> TempDir {
     if let Some((uid, gid)) = unprivileged_user() {
         std::os::unix::fs::chown(folder.path(), Some(uid), Some(gid)).unwrap();
     }

@@ -177,7 +177,7 @@ impl Session<'_> {
         }
     }
 
-    /// Each document for each brand. What fails does not stop the others.
+    /// Runs each document for each brand. A failed run does not stop the others.
     async fn all(&self, documents: &[OsString]) -> ExitCode {
         if let Err(unknown) = self.check_brands() {
             return fail(&unknown);

@@ -54,7 +54,7 @@ pub struct StorageReport {
     pub unsynced_stages: Option<usize>,
     /// How long the oldest missing part has waited. None if the database lacks nothing.
     pub oldest_unsynced_seconds: Option<u64>,
-    /// What the database has, and the files get a moment later.
+    /// The parts of runs that the database has, and that the files get a moment later.
     pub mirror: MirrorReport,
     /// The state of reconciliation. None without a database.
     pub reconciliation: Option<ReconcileStatus>,

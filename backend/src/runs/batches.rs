@@ -76,7 +76,7 @@ pub struct BatchRunView {
     pub view: Option<RunView>,
 }
 
-/// What a view of a batch holds. Fifty runs with all of their outputs would take tens of megabytes.
+/// The content of a batch's view. Fifty runs with all of their outputs would take tens of megabytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchContent {
     /// No outputs.

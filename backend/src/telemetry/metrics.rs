@@ -344,7 +344,7 @@ pub struct Measured {
     pub is_database_breaker_open: Option<bool>,
     /// Whether the last file write failed.
     pub is_file_alarm: bool,
-    /// What the database has, and the files get a moment later.
+    /// The parts of runs that the database has, and that the files get a moment later.
     pub mirror: MirrorLag,
     /// None while unknown.
     pub database_clock_ahead_ms: Option<i64>,

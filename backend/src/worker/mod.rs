@@ -42,8 +42,8 @@ use crate::{
     llm::gate::{Admission, Refusal},
 };
 use storage::{
-    Claim, Fence, Lease, Postponement, RunSubmission, StorageError, WaitReason, Waiting, WaitingRuns, prelude::*,
-    router::Router,
+    Claim, Fence, Lease, Postponement, RunSubmission, StorageError, WaitReason, Waiting, WaitingRuns,
+    prelude::*, router::Router,
 };
 
 /// How often the worker polls for runs without a notification: runs of dead processes, and lost

@@ -1,14 +1,20 @@
 //! The database behind its breaker, bulkhead and read limiter.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use pipeline::{clock::Timestamp, record::StageRecord};
 use tokio::sync::Semaphore;
 
 use crate::{
     breaker::Breaker,
     bulkhead::Bulkhead,
     error::{StorageError, StorageErrorKind},
-    ports::store::Store,
+    ports::{
+        combined::{Alone, Combined},
+        lifecycle::Fence,
+        store::Store,
+    },
+    run::End,
 };
 
 /// The database with its breaker, bulkhead and read limiter.
@@ -84,6 +90,56 @@ impl Database {
         result
     }
 
+    /// Stores a stage, if possible in one statement with those of other runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::call_queued`].
+    pub async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
+        self.breaker.admit()?;
+        let opened = pin!(self.breaker.wait_until_open());
+        let combined = self.store.store_stage_combined(fence, record, opened).await?;
+        let Some(alone) = self.settle(combined)? else { return Ok(()) };
+        let stored = self.call_queued(|store| in_time(alone.within, store.store_stage(fence, record))).await;
+        after(&alone, stored)
+    }
+
+    /// Ends a run, if possible in one statement with others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Database::call_queued`].
+    pub async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError> {
+        self.breaker.admit()?;
+        let opened = pin!(self.breaker.wait_until_open());
+        let combined = self.store.finish_combined(fence, end, at, opened).await?;
+        let Some(alone) = self.settle(combined)? else { return Ok(()) };
+        let ended = self.call_queued(|store| in_time(alone.within, store.finish(fence, end, at))).await;
+        after(&alone, ended)
+    }
+
+    /// Takes note of a shared statement. Returns how the write is to be sent alone, or None if it is stored.
+    fn settle(&self, combined: Combined) -> Result<Option<Alone>, StorageError> {
+        match combined {
+            Combined::Stored => {
+                self.breaker.record(&Ok(()));
+                Ok(None)
+            }
+            Combined::Failed(error) => {
+                self.breaker.record::<()>(&Err(error.clone()));
+                Err(error)
+            }
+            Combined::Alone(mut alone) => {
+                if let Some(outage) = alone.outage.take() {
+                    self.breaker.record::<()>(&Err(outage));
+                }
+                Ok(Some(alone))
+            }
+            // The next call to the breaker returns the reason.
+            Combined::Left => Ok(Some(Alone::default())),
+        }
+    }
+
     /// As [`Database::call`], for calls that come in bursts. It queues in the bulkhead before its own time
     /// limit starts, while the queue moves and the breaker is closed.
     ///
@@ -120,4 +176,27 @@ impl Database {
         }
         result
     }
+}
+
+/// Ends a call whose time is shorter than the store's own limit. It may have happened.
+async fn in_time<T>(
+    within: Option<Duration>,
+    call: impl Future<Output = Result<T, StorageError>> + Send,
+) -> Result<T, StorageError> {
+    let Some(within) = within else { return call.await };
+    tokio::time::timeout(within, call).await.unwrap_or_else(|_| {
+        let what = format!("no answer from the database within {within:?}");
+        Err(StorageError::new(StorageErrorKind::Indeterminate, what))
+    })
+}
+
+/// The result of a write that was sent alone after a shared statement. If that one may have stored it, an outage does not say
+/// that nothing was written.
+fn after(alone: &Alone, written: Result<(), StorageError>) -> Result<(), StorageError> {
+    written.map_err(|mut error| {
+        if alone.may_be_stored && error.is_outage() {
+            error.kind = StorageErrorKind::Indeterminate;
+        }
+        error
+    })
 }

@@ -2173,7 +2173,7 @@ export interface components {
             local_disk: components["schemas"]["Durability"];
             /** @description Whether this replica may accept runs by file alone. */
             may_accept_by_file: boolean;
-            /** @description What the database has, and the files get a moment later. */
+            /** @description The parts of runs that the database has, and that the files get a moment later. */
             mirror: components["schemas"]["MirrorReport"];
             mode: components["schemas"]["Mode"];
             /**
@@ -2218,7 +2218,7 @@ export interface components {
         Strength: "HIGH" | "MEDIUM" | "LOW";
         /** @description How a model was held to the schema. */
         StructuredOutput: "strict" | "json" | "text";
-        /** @description What was accepted. */
+        /** @description The accepted batch. */
         Submitted: components["schemas"]["Accepted"] | components["schemas"]["AcceptedBatch"];
         /** @description How far the quotes that a claim cites carry it. */
         Support: "unsupported" | "partly" | "supported";

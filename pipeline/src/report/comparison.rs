@@ -19,7 +19,7 @@ pub struct ComparedRun<'a> {
     pub content: Compared<'a>,
 }
 
-/// What a run adds to the comparison.
+/// The part of a run in the comparison.
 #[derive(Debug, Clone, Copy)]
 pub enum Compared<'a> {
     /// The records of stages 3 and 4, in order. Others do no harm.

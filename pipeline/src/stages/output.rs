@@ -1,6 +1,6 @@
 //! The typed answer of one stage.
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     brand_contextualization::BrandContextualization, evidence::Evidence,
@@ -47,11 +47,16 @@ impl StageOutput {
     ///
     /// The JSON does not have the form of the stage's answer.
     pub fn from_json(stage: Stage, value: serde_json::Value) -> Result<Self, serde_json::Error> {
+        Self::read(stage, value)
+    }
+
+    /// As [`StageOutput::from_json`], from JSON in any form.
+    pub(crate) fn read<'de, D: Deserializer<'de>>(stage: Stage, json: D) -> Result<Self, D::Error> {
         Ok(match stage {
-            Stage::InputProcessing => Self::InputProcessing(serde_json::from_value(value)?),
-            Stage::SignalAmplification => Self::SignalAmplification(serde_json::from_value(value)?),
-            Stage::GeneralTranslation => Self::GeneralTranslation(serde_json::from_value(value)?),
-            Stage::BrandContextualization => Self::BrandContextualization(serde_json::from_value(value)?),
+            Stage::InputProcessing => Self::InputProcessing(Deserialize::deserialize(json)?),
+            Stage::SignalAmplification => Self::SignalAmplification(Deserialize::deserialize(json)?),
+            Stage::GeneralTranslation => Self::GeneralTranslation(Deserialize::deserialize(json)?),
+            Stage::BrandContextualization => Self::BrandContextualization(Deserialize::deserialize(json)?),
         })
     }
 

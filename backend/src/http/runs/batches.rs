@@ -23,7 +23,7 @@ use crate::{
     runs::{BatchContent, BatchOrder, BatchRunView, BatchView, StageStatus, comparison},
 };
 
-/// What was accepted.
+/// The accepted batch.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Submitted")]

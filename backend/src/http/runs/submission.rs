@@ -68,7 +68,7 @@ enum AskedAnalyst {
     Extractive,
 }
 
-/// What a body of `POST /run` asks for.
+/// The request in a body of `POST /run`.
 #[derive(Debug, Clone)]
 pub(super) enum Order {
     Run(Submission),

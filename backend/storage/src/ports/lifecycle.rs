@@ -13,7 +13,10 @@ use pipeline::{
 
 use crate::{
     error::StorageError,
-    ports::clock_skew::ClockSkew,
+    ports::{
+        clock_skew::ClockSkew,
+        combined::{Alone, Combined, Leave},
+    },
     run::{End, RunSubmission},
 };
 
@@ -178,6 +181,21 @@ pub trait Lifecycle: Send + Sync {
     /// `Fenced` if another worker owns the run, or if it has ended otherwise. `Unavailable` or `Schema` if
     /// the store fails. `Indeterminate` if it does not answer in time.
     async fn finish(&self, fence: &Fence, end: End<'_>, at: Timestamp) -> Result<(), StorageError>;
+
+    /// As [`Lifecycle::finish`], in one statement with the ends of other runs. A store that combines nothing says `Alone`.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the records are not those of a completed run.
+    async fn finish_combined(
+        &self,
+        _: &Fence,
+        _: End<'_>,
+        _: Timestamp,
+        _: Leave<'_>,
+    ) -> Result<Combined, StorageError> {
+        Ok(Combined::Alone(Alone::default()))
+    }
 
     /// Checks whether the store would accept a write now.
     ///

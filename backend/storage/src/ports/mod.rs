@@ -3,6 +3,7 @@
 pub mod batches;
 pub mod changes;
 pub mod clock_skew;
+pub mod combined;
 pub mod control;
 pub mod lifecycle;
 pub mod listing;

@@ -8,17 +8,22 @@
 //! * Every call has a time limit from end to end, including the wait for a connection.
 //! * Times are passed to SQL as milliseconds since 1970, JSON as text.
 
+mod acks;
 mod changes;
+mod combiner;
 mod comparison;
 mod control_plane;
 mod leases;
 mod missing_row;
 mod outbox;
+mod owed_events;
 mod pool;
 mod ports;
 mod queue_stats;
 mod replicas;
 mod runs;
+mod shared;
+mod shared_writes;
 mod stages;
 mod store;
 mod sync;

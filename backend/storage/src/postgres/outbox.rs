@@ -8,8 +8,12 @@ use sqlx::Row as _;
 
 use crate::{
     error::StorageError,
-    ports::outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
+    ports::{
+        combined::Combined,
+        outbox::{Delivery, DeliveryCounts, DeliveryOutcome, DueDelivery, Outbox, WebhookEvent},
+    },
     postgres::{
+        acks::AckRow,
         pool::{
             connections::{PooledConn, bounded},
             db_error::{Access, DbError},
@@ -18,25 +22,6 @@ use crate::{
         values::{run_id, text},
     },
 };
-
-/// A part of a statement that changes a run: queues its webhooks. It takes a part with "id" and "generation",
-/// the events' numbers, and whether webhooks are on.
-macro_rules! enqueue_event {
-    ($from:literal, $events:literal, $switch:literal) => {
-        concat!(
-            r#"owed AS (
-              INSERT INTO "WebhookDelivery" ("runId", "generation", "event")
-              SELECT f."id", f."generation", e FROM "#,
-            $from,
-            " AS f, unnest(",
-            $events,
-            "::int4[]) AS e WHERE ",
-            $switch,
-            "::bool ON CONFLICT DO NOTHING)"
-        )
-    };
-}
-pub(super) use enqueue_event;
 
 /// An event's place in the order of sending, as in [`WebhookEvent::place`].
 macro_rules! place {
@@ -277,6 +262,15 @@ impl Outbox for PostgresStore {
         outcome: DeliveryOutcome,
         error: Option<&str>,
     ) -> Result<(), StorageError> {
+        // The run's other events are settled too, or the attempt is undone: neither is worth sharing.
+        if outcome != DeliveryOutcome::Gone && !due.is_gone {
+            let row = AckRow { due: due.clone(), outcome, error: error.map(str::to_owned) };
+            match self.shared.ack(&self.pool, row).await {
+                Combined::Stored => return Ok(()),
+                Combined::Failed(error) => return Err(error),
+                Combined::Alone(_) | Combined::Left => {}
+            }
+        }
         bounded!(self.pool, Access::Write, |conn| ack(conn, due, outcome, error))
     }
 

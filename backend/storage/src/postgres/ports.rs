@@ -15,6 +15,7 @@ use crate::{
     error::StorageError,
     ports::{
         clock_skew::ClockSkew,
+        combined::{Alone, Combined, Leave},
         control::Control,
         lifecycle::{Acceptance, Claim, Fence, Lease, Lifecycle},
         listing::{FrontendRun, Listing, RunPage, RunQueries},
@@ -104,6 +105,24 @@ impl Lifecycle for PostgresStore {
         self.wake_dispatcher(finished)
     }
 
+    async fn finish_combined(
+        &self,
+        fence: &Fence,
+        end: End<'_>,
+        at: Timestamp,
+        leave: Leave<'_>,
+    ) -> Result<Combined, StorageError> {
+        let (End::Completed { records, report }, Some(rows)) = (end, frontend_rows(end, at)?) else {
+            return Ok(Combined::Alone(Alone::default()));
+        };
+        let row = finish::EndRow::new(fence, (records, report), rows, at);
+        let ended = self.shared.end(&self.pool, row, self.telling.is_some(), leave).await;
+        if let (Combined::Stored, Some(wake)) = (&ended, &self.telling) {
+            wake.notify_one();
+        }
+        Ok(ended)
+    }
+
     async fn probe(&self) -> Result<(), StorageError> {
         self.probed(Weight::Light).await
     }
@@ -122,6 +141,16 @@ impl Stages for PostgresStore {
     async fn store_stage(&self, fence: &Fence, record: &StageRecord) -> Result<(), StorageError> {
         let new = write::Stored::new(record)?;
         bounded!(self.pool, Access::Write, |conn| write::store(conn, fence, &new))
+    }
+
+    async fn store_stage_combined(
+        &self,
+        fence: &Fence,
+        record: &StageRecord,
+        leave: Leave<'_>,
+    ) -> Result<Combined, StorageError> {
+        let row = write::StageRow { fence: fence.clone(), new: write::Stored::new(record)? };
+        Ok(self.shared.stage(&self.pool, row, leave).await)
     }
 
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {

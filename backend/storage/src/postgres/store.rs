@@ -9,13 +9,17 @@ use tokio::sync::Notify;
 use crate::{
     error::StorageError,
     ports::clock_skew::ClockSkew,
-    postgres::pool::{address::Malformed, config::DatabaseConfig, connections::Pool},
+    postgres::{
+        pool::{address::Malformed, config::DatabaseConfig, connections::Pool},
+        shared_writes::SharedWrites,
+    },
 };
 
 /// Stores runs in a PostgreSQL database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     pub(super) pool: Pool,
+    pub(super) shared: SharedWrites,
     /// The user whose run was claimed last. The next claim starts with the user after them.
     pub(super) last_user: Arc<Mutex<String>>,
     /// Wakes the webhook dispatcher. None if webhooks are off.
@@ -44,6 +48,7 @@ impl PostgresStore {
         let Some(address) = &config.url else { return Ok(None) };
         Ok(Some(Self {
             pool: Pool::new(address, config)?,
+            shared: SharedWrites::new(config),
             last_user: Arc::default(),
             telling: None,
             clock: None,

@@ -99,8 +99,8 @@ pub(super) async fn fill(
         .query(fill_statement(new.stage))
         .bind(run.as_str())
         .bind(generation)
-        .bind(&new.json)
-        .bind(&new.sha256)
+        .bind(&new.sealed.json)
+        .bind(&new.sealed.sha256)
         .fetch_optional(conn.connection()?)
         .await?
         .ok_or_else(|| {
@@ -108,7 +108,7 @@ pub(super) async fn fill(
             DbError::Store(StorageError::new(StorageErrorKind::Fenced, what))
         })?;
     match load::verified(new.stage, row.try_get(0)?, row.try_get(1)?) {
-        Ok((_, sha256)) if sha256 == new.sha256 => Ok(()),
+        Ok((_, sha256)) if sha256 == new.sealed.sha256 => Ok(()),
         _ => Err(conflict(run, new.stage, "already holds a different record; both are kept")),
     }
 }

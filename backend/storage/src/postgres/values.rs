@@ -51,3 +51,8 @@ pub(super) fn run_id(id: &str) -> Result<RunId, DbError> {
     RunId::parse(id)
         .map_err(|error| DbError::Store(StorageError::new(StorageErrorKind::Invalid, error.to_string())))
 }
+
+/// One parameter of a statement that writes several rows.
+pub(super) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}

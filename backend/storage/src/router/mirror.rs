@@ -121,7 +121,7 @@ impl Router {
         }
     }
 
-    /// Writes a batch part by part, with retries. What the files do not take is marked in the row. Returns whether the files
+    /// Writes a batch part by part, with retries. Parts that the files do not take are marked in the row. Returns whether the files
     /// lack a part now.
     async fn write_parts(&self, batch: &Batch) -> bool {
         let (fence, mut has_gap) = (&batch.fence, batch.is_after_gap);

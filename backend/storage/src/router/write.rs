@@ -40,8 +40,7 @@ impl Router {
             let flags = self.flags();
             // A record that may be stored already must not change.
             if !may_be_stored {
-                flags.mode().as_str().clone_into(&mut record.meta.mode);
-                record.meta.flags_revision = flags.revision;
+                record.change_mode(flags.mode().as_str(), flags.revision);
             }
             match self.attempt(fence, Write::Stage(&record)).await {
                 Ok(()) => {
@@ -182,14 +181,10 @@ impl Router {
             self.take_row(fence).await?;
         }
         self.store_lacking(database, fence, write).await?;
-        let written = database
-            .call_queued(|store| async move {
-                match write {
-                    Write::Stage(record) => store.store_stage(fence, record).await,
-                    Write::End(end, at) => store.finish(fence, end, at).await,
-                }
-            })
-            .await;
+        let written = match write {
+            Write::Stage(record) => database.store_stage(fence, record).await,
+            Write::End(end, at) => database.finish(fence, end, at).await,
+        };
         self.observer.database_write(written.is_ok());
         written?;
         if let Write::Stage(record) = write {

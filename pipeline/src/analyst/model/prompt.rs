@@ -1,6 +1,6 @@
 //! Builds a stage's prompt: the delimited material first, the task last.
 //!
-//! Order matters twice. What several requests share stands first, in the same bytes, so that the provider's cache can serve
+//! Order matters twice. Text that several requests share stands first, in the same bytes, so that the provider's cache can serve
 //! it: the rules, then the document (stages 1 and 2) or the earlier outputs (stage 4 of several brands), then what is the
 //! request's own. The task stands behind all untrusted text, so that the text cannot override it.
 

@@ -1,4 +1,4 @@
-//! What the mirror holds of one run: parts that the row has, under the fence of their write.
+//! The parts of one run in the mirror: parts that the row has, under the fence of their write.
 
 use std::sync::Arc;
 

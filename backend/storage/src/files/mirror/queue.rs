@@ -22,7 +22,7 @@ const COALESCE: Duration = Duration::from_millis(150);
 /// The most memory of all parts. At 100 runs a second it is half a minute of a disk that does not answer.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What the files still have to get.
+/// The parts that the files still have to get.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MirrorLag {
     pub records: usize,
@@ -31,7 +31,7 @@ pub struct MirrorLag {
     pub age: Duration,
 }
 
-/// What became of a part.
+/// How the mirror took a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
     Kept,
@@ -77,7 +77,7 @@ struct State {
     pushed: u64,
 }
 
-/// What waits of one run.
+/// The waiting parts of one run.
 #[derive(Debug)]
 struct Waiting {
     batch: Option<Batch>,
@@ -115,7 +115,7 @@ impl State {
             under_way: None,
             has_gap: false,
         });
-        // What an earlier claim left here is refused by the files anyway.
+        // The files refuse the parts of an earlier claim anyway.
         if let Some(stale) = waiting.batch.take_if(|batch| batch.fence.term() != fence.term()) {
             *records = records.saturating_sub(stale.parts.len());
             *bytes = bytes.saturating_sub(stale.size());
@@ -257,7 +257,7 @@ impl Mirror {
         }
     }
 
-    /// What the files still have to get.
+    /// The parts that the files still have to get.
     #[must_use]
     pub fn lag(&self) -> MirrorLag {
         let (now, state) = (self.clock.monotonic(), self.state.lock());

@@ -35,6 +35,13 @@ impl DatabaseConfig {
         usize::try_from(self.pool_max.saturating_sub(kept).max(1)).unwrap_or(1)
     }
 
+    /// How many shared statements of one kind may be under way at once. With two, one flushes while the next is executed;
+    /// more would combine less.
+    #[must_use]
+    pub fn shared_statements_max(&self) -> usize {
+        if self.pool_max < 4 { 1 } else { 2 }
+    }
+
     /// How many connections client reads may use at once. Bursts and reads together may exceed the pool. A
     /// lease renewal then waits for one connection, not behind a crowd of calls.
     #[must_use]

@@ -65,11 +65,20 @@ impl Pool {
 
     /// Takes a connection for one piece of work, which must end before [`PooledConn::deadline`].
     pub(in crate::postgres) async fn acquire(&self, access: Access) -> Result<PooledConn<'_>, StorageError> {
+        self.acquire_for(access, self.write_timeout).await
+    }
+
+    /// As [`Pool::acquire`], with a time limit of its own.
+    pub(in crate::postgres) async fn acquire_for(
+        &self,
+        access: Access,
+        limit: Duration,
+    ) -> Result<PooledConn<'_>, StorageError> {
         let now = timer_now();
-        let taken = self.shared.take(now + self.acquire_timeout).await;
+        let taken = self.shared.take(now + self.acquire_timeout.min(limit)).await;
         let (live, place) = taken.map_err(DbError::before_it_was_sent)?;
-        let deadline = now + self.write_timeout;
-        Ok(PooledConn { pool: self, live: Some(live), _place: place, access, deadline, is_in_trial: false })
+        let (live, deadline) = (Some(live), now + limit);
+        Ok(PooledConn { pool: self, live, _place: place, access, limit, deadline, is_in_trial: false })
     }
 
     /// The number of open connections, and of those in use.
@@ -111,6 +120,7 @@ pub(in crate::postgres) struct PooledConn<'p> {
     live: Option<Live>,
     _place: OwnedSemaphorePermit,
     access: Access,
+    limit: Duration,
     deadline: Instant,
     /// Whether a transaction of the work is open, whose part of the work is undone unless it ends well.
     is_in_trial: bool,
@@ -205,7 +215,7 @@ impl PooledConn<'_> {
                 return Ok(value);
             }
             Ok(Err(fault)) => fault,
-            Err(Elapsed { .. }) => DbError::Elapsed(self.pool.write_timeout),
+            Err(Elapsed { .. }) => DbError::Elapsed(self.limit),
         };
         let generation = self.live.as_ref().map_or(0, |live| live.generation);
         let fault = shared.judge(fault, generation);
@@ -224,8 +234,8 @@ impl PooledConn<'_> {
 /// Does a piece of work on a connection, from `begin` to `commit`, within its deadline. It is a macro,
 /// because the future of a closure that borrows the connection would not be `Send`.
 macro_rules! bounded {
-    ($pool:expr, $access:expr, |$conn:ident| $work:expr) => {{
-        let mut conn = $pool.acquire($access).await?;
+    (in $acquire:expr, |$conn:ident| $work:expr) => {{
+        let mut conn = $acquire.await?;
         let deadline = conn.deadline();
         let result = tokio::time::timeout_at(deadline, async {
             let $conn = &mut conn;
@@ -237,5 +247,8 @@ macro_rules! bounded {
         .await;
         conn.settle(result)
     }};
+    ($pool:expr, $access:expr, |$conn:ident| $work:expr) => {
+        crate::postgres::pool::connections::bounded!(in $pool.acquire($access), |$conn| $work)
+    };
 }
 pub(in crate::postgres) use bounded;

@@ -201,7 +201,18 @@ fn sentence(code: &str, message: &str) -> String {
             format!("the server refused the user or the password (SQLSTATE {code})")
         }
         code if code.starts_with("08") => format!("the server broke the connection (SQLSTATE {code})"),
+        "42703" => format!("{} (SQLSTATE 42703)", without_alias(message)),
         code => format!("{message} (SQLSTATE {code})"),
+    }
+}
+
+/// The server's message about a missing column, by the column's own name. The server names it by the statement's alias, without
+/// quotes: `column r.stage1Output does not exist`.
+fn without_alias(message: &str) -> String {
+    let names = message.strip_prefix("column ").and_then(|rest| rest.strip_suffix(" does not exist"));
+    match names.and_then(|names| names.split_once('.')) {
+        Some((_, column)) => format!("column \"{}\" does not exist", column.trim_matches('"')),
+        None => message.to_owned(),
     }
 }
 
@@ -256,5 +267,6 @@ mod tests {
         assert!(!said.contains("inno"), "{said}");
         let said = sentence("42703", "column \"stage1Output\" does not exist");
         assert_eq!(said, "column \"stage1Output\" does not exist (SQLSTATE 42703)");
+        assert_eq!(sentence("42703", "column r.stage1Output does not exist"), said);
     }
 }

@@ -1,8 +1,13 @@
-//! Stores stages once, never replaces them, and reads each back as it was stored.
+//! Stores stages once, and never replaces them.
+//!
+//! No statement reads back what it has stored: records are cleaned before they are sealed, and the proof at the end of a run
+//! reads each once.
+
+use std::{collections::HashSet, sync::Arc};
 
 use pipeline::{
     clock::Timestamp,
-    record::StageRecord,
+    record::{Sealed, StageRecord},
     run::{RunId, Stage},
 };
 use sqlx::Row as _;
@@ -13,13 +18,15 @@ use crate::{
     part::Part,
     ports::lifecycle::Fence,
     postgres::{
+        combiner::Row,
         pool::{
             connections::PooledConn,
             db_error::{DbError, fenced},
         },
         runs::load,
+        shared::{fenced_row, free_runs, lock_limit},
         stages::frontend_steps::{begin_step, step_names, step_of_row},
-        values::refused,
+        values::{column, refused},
     },
 };
 
@@ -27,8 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::postgres) struct Stored {
     pub(in crate::postgres) stage: Stage,
-    pub(in crate::postgres) json: String,
-    pub(in crate::postgres) sha256: String,
+    pub(in crate::postgres) sealed: Arc<Sealed>,
     finished_at: Timestamp,
     /// The fields of its `StageOutput` row besides the record's, as a JSON object.
     own_fields: String,
@@ -38,14 +44,9 @@ pub(in crate::postgres) struct Stored {
 
 impl Stored {
     pub(in crate::postgres) fn new(record: &StageRecord) -> Result<Self, StorageError> {
-        let json = serde_json::to_string(record).map_err(|error| {
-            StorageError::new(StorageErrorKind::Invalid, format!("a stage's record is no JSON: {error}"))
-        })?;
-        let sha256 = record.sha256().map_err(|error| refused(&error))?;
         Ok(Self {
             stage: record.meta.stage,
-            json,
-            sha256,
+            sealed: record.sealed().map_err(|error| refused(&error))?,
             finished_at: record.meta.finished_at,
             own_fields: own_fields(record),
             later_fields: later_fields(record),
@@ -53,56 +54,121 @@ impl Stored {
     }
 }
 
-/// Writes a record under the fence, and reads it back. The column must be empty, hold an equal record, or
-/// hold the damaged record $8. Also writes the frontend's rows of this step and the next. $1 run, $2 owner,
-/// $3 epoch, $4 generation, $5 record, $6 its digest, $7 the next step, $9 when it was finished (ms), $10
-/// fields for its row, $11 members for the first row
-macro_rules! store_sql {
-    ($number:literal, $output:literal, $digest:literal) => {
+/// A stage that shares its statement with those of other runs.
+#[derive(Debug)]
+pub(in crate::postgres) struct StageRow {
+    pub(in crate::postgres) fence: Fence,
+    pub(in crate::postgres) new: Stored,
+}
+
+impl Row for StageRow {
+    fn run(&self) -> &RunId {
+        &self.fence.run
+    }
+
+    fn bytes(&self) -> usize {
+        self.new.sealed.json.len()
+    }
+}
+
+/// One stage of a statement.
+#[derive(Debug, Clone, Copy)]
+struct Item<'a> {
+    fence: &'a Fence,
+    new: &'a Stored,
+    /// The damaged record that it replaces.
+    damaged: Option<&'a str>,
+}
+
+/// Whether a stage's column may take the record: it is empty, or holds an equal record or the damaged one.
+macro_rules! takes {
+    ($output:literal, $digest:literal) => {
         concat!(
-            r#"WITH stored AS (UPDATE "PipelineRun" SET "#,
+            "(r.",
             $output,
-            " = $5::jsonb, ",
+            " IS NULL OR r.",
             $digest,
-            r#" = $6, "currentStage" = $7, "stageStartedAt" = now(), "attempts" = 0,
-  "waitingReason" = NULL, "waitingSince" = NULL, "updatedAt" = now()
-            WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4
-              AND "status" = 'PROCESSING' AND ("#,
+            r#" = m."digest" OR r."#,
             $output,
-            " IS NULL OR ",
-            $digest,
-            " = $6 OR ",
-            $output,
-            r#" = $8::jsonb) RETURNING "id", "#,
-            $output,
-            " AS record, ",
-            step_of_row!(),
-            r#" AS "step"),
-            done AS (
-              INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt",
-                "createdAt")
-              SELECT gen_random_uuid()::text, s."id", "#,
-            $number,
-            ", ",
-            step_names!(),
-            "[",
-            $number,
-            r#"], 'COMPLETED', (s.record - 'meta' || $10::jsonb)::text,
-                to_timestamp($9::float8 / 1000) AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
-              FROM stored AS s
-              ON CONFLICT ("runId", "stageNumber") DO UPDATE SET "status" = EXCLUDED."status",
-                "output" = EXCLUDED."output", "completedAt" = EXCLUDED."completedAt"
-            ),
-            first AS (
-              UPDATE "StageOutput" AS o SET "output" = left(o."output", -1) || $11 || '}' FROM stored AS s
-              WHERE $11 <> '' AND o."runId" = s."id" AND o."stageNumber" = 1 AND o."output" LIKE '{%}'
-                AND strpos(o."output", split_part($11, ':', 1)) = 0
-            ), "#,
-            begin_step!("stored"),
-            " SELECT record::text AS output FROM stored"
+            r#" = m."damaged")"#
         )
     };
 }
+
+/// Writes one record each of several runs under their fences, together with the frontend's rows of these steps and the next
+/// ones. Returns the runs whose columns took their record.
+///
+/// $1 runs, $2 owners, $3 epochs, $4 generations, $5 stages, $6 records, $7 their digests, $8 damaged records to replace,
+/// $9 when they were finished (ms), $10 fields for their rows, $11 members for the first rows
+macro_rules! store_sql {
+    ($how:ident) => {
+        concat!(
+            "WITH ",
+            lock_limit!($how),
+            r#",
+mine AS MATERIALIZED (
+  SELECT m."run", m."owner", m."epoch", m."generation", m."stage", m."record"::jsonb AS "record", m."digest",
+    m."damaged"::jsonb AS "damaged", m."at", m."own"::jsonb AS "own", m."later"
+  FROM unnest($1::text[], $2::text[], $3::int4[], $4::int4[], $5::int4[], $6::text[], $7::text[], $8::text[], $9::int8[],
+    $10::text[], $11::text[]) AS m("run", "owner", "epoch", "generation", "stage", "record", "digest", "damaged", "at",
+    "own", "later") CROSS JOIN limited
+),
+"#,
+            free_runs!($how),
+            r#",
+stored AS (
+  UPDATE "PipelineRun" r SET
+    "stage1Output" = CASE m."stage" WHEN 1 THEN m."record" ELSE r."stage1Output" END,
+    "stage1Digest" = CASE m."stage" WHEN 1 THEN m."digest" ELSE r."stage1Digest" END,
+    "stage2Output" = CASE m."stage" WHEN 2 THEN m."record" ELSE r."stage2Output" END,
+    "stage2Digest" = CASE m."stage" WHEN 2 THEN m."digest" ELSE r."stage2Digest" END,
+    "stage3Output" = CASE m."stage" WHEN 3 THEN m."record" ELSE r."stage3Output" END,
+    "stage3Digest" = CASE m."stage" WHEN 3 THEN m."digest" ELSE r."stage3Digest" END,
+    "stage4Output" = CASE m."stage" WHEN 4 THEN m."record" ELSE r."stage4Output" END,
+    "stage4Digest" = CASE m."stage" WHEN 4 THEN m."digest" ELSE r."stage4Digest" END,
+    "currentStage" = m."stage" + 1, "stageStartedAt" = now(), "attempts" = 0,
+    "waitingReason" = NULL, "waitingSince" = NULL, "updatedAt" = now()
+  FROM mine m, free f
+  WHERE "#,
+            fenced_row!(),
+            r#"
+    AND CASE m."stage" WHEN 1 THEN "#,
+            takes!(r#""stage1Output""#, r#""stage1Digest""#),
+            " WHEN 2 THEN ",
+            takes!(r#""stage2Output""#, r#""stage2Digest""#),
+            " WHEN 3 THEN ",
+            takes!(r#""stage3Output""#, r#""stage3Digest""#),
+            " ELSE ",
+            takes!(r#""stage4Output""#, r#""stage4Digest""#),
+            r#" END
+  RETURNING r."id", m."stage", m."record", m."at", m."own", m."later", "#,
+            step_of_row!(),
+            r#" AS "step"
+),
+done AS (
+  INSERT INTO "StageOutput" ("id", "runId", "stageNumber", "stageName", "status", "output", "completedAt", "createdAt")
+  SELECT gen_random_uuid()::text, s."id", s."stage", "#,
+            step_names!(),
+            r#"[s."stage"], 'COMPLETED', (s."record" - 'meta' || s."own")::text,
+    to_timestamp(s."at"::float8 / 1000) AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'
+  FROM stored AS s
+  ON CONFLICT ("runId", "stageNumber") DO UPDATE SET "status" = EXCLUDED."status", "output" = EXCLUDED."output",
+    "completedAt" = EXCLUDED."completedAt"
+),
+first AS (
+  UPDATE "StageOutput" AS o SET "output" = left(o."output", -1) || s."later" || '}' FROM stored AS s
+  WHERE s."later" <> '' AND o."runId" = s."id" AND o."stageNumber" = 1 AND o."output" LIKE '{%}'
+    AND strpos(o."output", split_part(s."later", ':', 1)) = 0
+),
+"#,
+            begin_step!("stored"),
+            r#" SELECT "id" FROM stored"#
+        )
+    };
+}
+
+const STORE_SHARED: &str = store_sql!(shared);
+const STORE_ALONE: &str = store_sql!(alone);
 
 /// Reads a column if the run is still ours. $1 run, $2 owner, $3 epoch, $4 generation
 macro_rules! held_sql {
@@ -118,25 +184,24 @@ macro_rules! held_sql {
     };
 }
 
-const fn statements(stage: Stage) -> (&'static str, &'static str) {
+const fn held(stage: Stage) -> &'static str {
     match stage {
-        Stage::InputProcessing => (
-            store_sql!("1", r#""stage1Output""#, r#""stage1Digest""#),
-            held_sql!(r#""stage1Output""#, r#""stage1Digest""#),
-        ),
-        Stage::SignalAmplification => (
-            store_sql!("2", r#""stage2Output""#, r#""stage2Digest""#),
-            held_sql!(r#""stage2Output""#, r#""stage2Digest""#),
-        ),
-        Stage::GeneralTranslation => (
-            store_sql!("3", r#""stage3Output""#, r#""stage3Digest""#),
-            held_sql!(r#""stage3Output""#, r#""stage3Digest""#),
-        ),
-        Stage::BrandContextualization => (
-            store_sql!("4", r#""stage4Output""#, r#""stage4Digest""#),
-            held_sql!(r#""stage4Output""#, r#""stage4Digest""#),
-        ),
+        Stage::InputProcessing => held_sql!(r#""stage1Output""#, r#""stage1Digest""#),
+        Stage::SignalAmplification => held_sql!(r#""stage2Output""#, r#""stage2Digest""#),
+        Stage::GeneralTranslation => held_sql!(r#""stage3Output""#, r#""stage3Digest""#),
+        Stage::BrandContextualization => held_sql!(r#""stage4Output""#, r#""stage4Digest""#),
     }
+}
+
+/// Stores the stages of several runs in one round trip. Returns the runs whose stage is stored now. The others are to be
+/// stored one by one, which says why they were left out.
+pub(in crate::postgres) async fn store_shared(
+    conn: &mut PooledConn<'_>,
+    rows: &[StageRow],
+) -> Result<HashSet<String>, DbError> {
+    let items: Vec<_> =
+        rows.iter().map(|row| Item { fence: &row.fence, new: &row.new, damaged: None }).collect();
+    write(conn, STORE_SHARED, &items).await
 }
 
 /// One round trip; three more if the column already holds something else.
@@ -145,11 +210,11 @@ pub(in crate::postgres) async fn store(
     fence: &Fence,
     new: &Stored,
 ) -> Result<(), DbError> {
-    if write(conn, fence, new, None).await? {
+    if write_alone(conn, fence, new, None).await? {
         return Ok(());
     }
     let row = conn
-        .query(statements(new.stage).1)
+        .query(held(new.stage))
         .bind(fence.run.as_str())
         .bind(&fence.owner)
         .bind(fence.epoch)
@@ -160,12 +225,12 @@ pub(in crate::postgres) async fn store(
     let (json, digest): (Option<String>, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
     let json = json.unwrap_or_default();
     match load::verified(new.stage, &json, digest) {
-        Ok((_, sha256)) if sha256 == new.sha256 => return Ok(()),
+        Ok((_, sha256)) if sha256 == new.sealed.sha256 => return Ok(()),
         Ok(_) => {}
         Err(reason) => {
             let stage = new.stage.number();
             tracing::warn!(event = "stage_row_replaced", run_id = %fence.run, stage, reason, "damaged stage in the database replaced");
-            if write(conn, fence, new, Some(&json)).await? {
+            if write_alone(conn, fence, new, Some(&json)).await? {
                 return Ok(());
             }
         }
@@ -173,7 +238,7 @@ pub(in crate::postgres) async fn store(
     Err(conflict(&fence.run, new.stage, "already holds a different record; both are kept"))
 }
 
-/// Writes several stages into their empty columns at once under the fence, and reads them back. Also writes
+/// Writes several stages into their empty columns at once under the fence. Also writes
 /// the frontend's rows. $1 run, $2 owner, $3 epoch, $4 generation, $5 to $12 each stage's record and its
 /// digest or nothing, $13 the next step, $14 the stages' numbers, $15 when each was finished (ms), $16 fields
 /// for the first row
@@ -207,7 +272,7 @@ done AS (
 ),
 "#,
     begin_step!("stored"),
-    " SELECT output1::text, output2::text, output3::text, output4::text FROM stored"
+    r#" SELECT "id" FROM stored"#
 );
 
 /// One round trip for all stages. If one column is not empty, each stage is stored by [`store`].
@@ -225,7 +290,7 @@ pub(in crate::postgres) async fn store_all(
         .bind(fence.generation);
     for stage in Stage::ALL {
         let new = all.iter().find(|new| new.stage == stage);
-        query = query.bind(new.map(|new| &new.json)).bind(new.map(|new| &new.sha256));
+        query = query.bind(new.map(|new| &new.sealed.json)).bind(new.map(|new| &new.sealed.sha256));
     }
     let row = query
         .bind(step_after(last))
@@ -234,17 +299,12 @@ pub(in crate::postgres) async fn store_all(
         .bind(first_fields(all))
         .fetch_optional(conn.connection()?)
         .await?;
-    match row {
-        Some(row) => all
-            .iter()
-            .try_for_each(|new| read_back(fence, new, row.try_get(usize::from(new.stage.number()) - 1)?)),
-        None => {
-            for new in all {
-                store(conn, fence, new).await?;
-            }
-            Ok(())
+    if row.is_none() {
+        for new in all {
+            store(conn, fence, new).await?;
         }
     }
+    Ok(())
 }
 
 /// The fields that the first row gets when it is stored together with later stages, as a JSON object.
@@ -256,42 +316,39 @@ fn first_fields(all: &[Stored]) -> String {
     if own.len() > 1 { format!("{own}{later}}}") } else { "{}".to_owned() }
 }
 
-/// Checks that a column holds the stored record.
-fn read_back(fence: &Fence, new: &Stored, json: &str) -> Result<(), DbError> {
-    match load::verified(new.stage, json, Some(new.sha256.clone())) {
-        Ok(_) => Ok(()),
-        // Records are cleaned before they are stored, so this should not happen. If it does, no stage may
-        // build on it.
-        Err(reason) => {
-            Err(conflict(&fence.run, new.stage, &format!("does not hold what was stored: {reason}")))
-        }
-    }
-}
-
-/// Writes the record; returns whether the column accepted it.
-async fn write(
+/// Writes the record of one run; returns whether the column accepted it.
+async fn write_alone(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
     new: &Stored,
     damaged: Option<&str>,
 ) -> Result<bool, DbError> {
-    let row = conn
-        .query(statements(new.stage).0)
-        .bind(fence.run.as_str())
-        .bind(&fence.owner)
-        .bind(fence.epoch)
-        .bind(fence.generation)
-        .bind(&new.json)
-        .bind(&new.sha256)
-        .bind(step_after(new.stage))
-        .bind(damaged)
-        .bind(new.finished_at.timestamp_millis())
-        .bind(&new.own_fields)
-        .bind(&new.later_fields)
-        .fetch_optional(conn.connection()?)
+    let stored = write(conn, STORE_ALONE, &[Item { fence, new, damaged }]).await?;
+    Ok(!stored.is_empty())
+}
+
+/// Writes records; returns the runs whose columns accepted theirs.
+async fn write(
+    conn: &mut PooledConn<'_>,
+    sql: &'static str,
+    items: &[Item<'_>],
+) -> Result<HashSet<String>, DbError> {
+    let rows = conn
+        .query(sql)
+        .bind(column(items, |item| item.fence.run.as_str()))
+        .bind(column(items, |item| item.fence.owner.as_str()))
+        .bind(column(items, |item| item.fence.epoch))
+        .bind(column(items, |item| item.fence.generation))
+        .bind(column(items, |item| i32::from(item.new.stage.number())))
+        .bind(column(items, |item| item.new.sealed.json.as_str()))
+        .bind(column(items, |item| item.new.sealed.sha256.as_str()))
+        .bind(column(items, |item| item.damaged))
+        .bind(column(items, |item| item.new.finished_at.timestamp_millis()))
+        .bind(column(items, |item| item.new.own_fields.as_str()))
+        .bind(column(items, |item| item.new.later_fields.as_str()))
+        .fetch_all(conn.connection()?)
         .await?;
-    let Some(row) = row else { return Ok(false) };
-    read_back(fence, new, row.try_get(0)?).map(|()| true)
+    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }
 
 pub(in crate::postgres) fn conflict(run: &RunId, stage: Stage, what: &str) -> DbError {

@@ -1,0 +1,70 @@
+//! The writes of concurrent runs that share statements: stages, completions and acknowledgements of webhooks.
+//!
+//! A worker renews the leases of all its runs in one statement anyway. Acceptance, cancellation and deletion are never
+//! combined: each answers a person.
+
+use std::time::Duration;
+
+use crate::{
+    ports::combined::{Combined, Leave},
+    postgres::{
+        acks::{self, AckRow},
+        combiner::Combiner,
+        pool::{
+            config::DatabaseConfig,
+            connections::{Pool, bounded},
+            db_error::Access,
+        },
+        runs::finish::{self, EndRow},
+        stages::write::{self, StageRow},
+    },
+};
+
+/// One line for each kind of write.
+#[derive(Debug, Clone)]
+pub(super) struct SharedWrites {
+    stages: Combiner<StageRow>,
+    ends: Combiner<EndRow>,
+    acks: Combiner<AckRow>,
+    write_timeout: Duration,
+}
+
+impl SharedWrites {
+    pub(super) fn new(config: &DatabaseConfig) -> Self {
+        let limit = config.write_timeout;
+        Self {
+            stages: Combiner::new(config.shared_statements_max(), limit),
+            // Both are rarer than stages. One statement under way combines the most.
+            ends: Combiner::new(1, limit),
+            acks: Combiner::new(1, limit),
+            write_timeout: limit,
+        }
+    }
+
+    /// The time limit of a statement. The rows of a shared one can still be sent alone afterwards.
+    fn limit<R>(&self, rows: &[R]) -> Duration {
+        if rows.len() > 1 { self.write_timeout / 2 } else { self.write_timeout }
+    }
+
+    pub(super) async fn stage(&self, pool: &Pool, row: StageRow, leave: Leave<'_>) -> Combined {
+        let send = |rows: Vec<StageRow>| async move {
+            bounded!(in pool.acquire_for(Access::Write, self.limit(&rows)), |conn| write::store_shared(conn, &rows))
+        };
+        self.stages.write(row, leave, send).await
+    }
+
+    pub(super) async fn end(&self, pool: &Pool, row: EndRow, tells: bool, leave: Leave<'_>) -> Combined {
+        let send = |rows: Vec<EndRow>| async move {
+            bounded!(in pool.acquire_for(Access::Write, self.limit(&rows)), |conn| finish::complete_shared(conn, &rows, tells))
+        };
+        self.ends.write(row, leave, send).await
+    }
+
+    /// It waits for its turn without a limit of its own: each statement before it has one.
+    pub(super) async fn ack(&self, pool: &Pool, row: AckRow) -> Combined {
+        let send = |rows: Vec<AckRow>| async move {
+            bounded!(in pool.acquire_for(Access::Write, self.limit(&rows)), |conn| acks::ack_shared(conn, &rows))
+        };
+        self.acks.write(row, std::pin::pin!(std::future::pending::<()>()), send).await
+    }
+}
