@@ -44,7 +44,8 @@ impl RunFiles {
             if again
                 && manifest.epoch == 1
                 && manifest.owner.as_deref() == owner
-                && manifest.accepted_at == new.accepted_at
+                // The manifest has milliseconds.
+                && manifest.accepted_at.timestamp_millis() == new.accepted_at.timestamp_millis()
             {
                 return Ok(Acceptance::New(owner.map(|owner| fence_of(&manifest, owner))));
             }

@@ -322,6 +322,20 @@ async fn of_many_acceptances_at_once_one_is_new() {
 }
 
 #[tokio::test]
+async fn a_repeated_acceptance_knows_its_own() {
+    let env = Fixture::new();
+    let accept = |accepted_at: &str, again| {
+        let new = RunSubmission { accepted_at: accepted_at.parse().unwrap(), ..new_run("doc", "acme") };
+        env.store.files.accept(&new, Some("one"), DbSync::NotTracked, again).unwrap()
+    };
+    // A clock has nanoseconds, and the manifest milliseconds.
+    for again in [false, true] {
+        assert!(matches!(accept("2026-11-21T12:00:00.123456789Z", again), Acceptance::New(Some(_))));
+    }
+    assert!(matches!(accept("2026-11-21T12:00:01Z", true), Acceptance::Existing(_)), "another request");
+}
+
+#[tokio::test]
 async fn the_spooled_document_stays_until_the_end() {
     let env = Fixture::new();
     let fence = env.open().await;
