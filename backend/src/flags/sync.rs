@@ -150,8 +150,8 @@ impl FlagSync {
         Ok(())
     }
 
-    /// Whether the files have what the database had before these flags. Otherwise, the next pass acknowledges them: whoever
-    /// waits for an acknowledgement may take the database away.
+    /// Whether the files have what the database had before these flags. Otherwise, the next pass acknowledges them: a
+    /// person who waits for an acknowledgement may take the database away.
     pub(super) async fn is_mirror_written(&self, revision: u64) -> bool {
         let mirror = self.files.mirror();
         let is_written = timeout(MIRROR_TIMEOUT, mirror.drained()).await.is_ok();

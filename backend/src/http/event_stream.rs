@@ -1,13 +1,14 @@
 //! The form that all event streams share (Server-Sent Events, for a browser's `EventSource`).
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use foundation::resilience::Jitter;
+use futures_util::stream;
 
 use super::{cache_control::NO_STORE, codes, error::Problem};
 
@@ -28,6 +29,24 @@ const RETRY_STREAMS: Duration = Duration::from_secs(10);
 /// Without it, nginx and similar proxies buffer events until there are enough of them.
 const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+
+/// A stream whose text is made piece by piece.
+pub(super) trait Pieces: Send + Sized + 'static {
+    /// The next piece of text. None at the end.
+    fn next(&mut self) -> impl Future<Output = Option<String>> + Send;
+
+    /// Creates the body piece by piece as the client reads it, so that a slow client fills no queue.
+    fn into_body(self, first: String) -> Body {
+        let pieces = stream::unfold((self, Some(first)), |(mut stream, first)| async move {
+            let text = match first {
+                Some(first) => first,
+                None => stream.next().await?,
+            };
+            Some((Ok::<_, Infallible>(Bytes::from(text)), (stream, None)))
+        });
+        Body::from_stream(pieces)
+    }
+}
 
 /// A stream with this body.
 pub(super) fn streaming(body: Body) -> Response {

@@ -1,14 +1,13 @@
 //! `GET /ofrep/v1/events`: tells clients of the protocol that flags have changed, so that they ask again (its ADR 8).
 
-use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, Bytes},
+    body::Body,
     extract::{Request, State},
     http::StatusCode,
     response::Response,
 };
-use futures_util::stream;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::{
@@ -22,7 +21,7 @@ use crate::{
     http::{
         codes,
         error::Problem,
-        event_stream::{KEEP_ALIVE, KEEP_ALIVE_TEXT, come_again, streaming, too_many},
+        event_stream::{KEEP_ALIVE, KEEP_ALIVE_TEXT, Pieces, come_again, streaming, too_many},
         operation::Operation,
         state::HttpState,
         streams::{Admitted, Client},
@@ -84,8 +83,7 @@ struct Stream {
     _admitted: Admitted,
 }
 
-impl Stream {
-    /// The next piece of text. None at the end.
+impl Pieces for Stream {
     async fn next(&mut self) -> Option<String> {
         let wait = &mut self.again;
         let again = async move {
@@ -109,23 +107,13 @@ impl Stream {
             () = sleep(KEEP_ALIVE) => Some(KEEP_ALIVE_TEXT.to_owned()),
         }
     }
+}
 
+impl Stream {
     fn event(&mut self) -> String {
         let revision = self.changes.borrow_and_update().revision;
         // A struct of one text can always be written.
         let data = serde_json::to_string(&FlagsChanged { kind: "refetchEvaluation" }).unwrap_or_default();
         format!("id: {revision}\ndata: {data}\n\n")
-    }
-
-    /// Creates the body piece by piece as the client reads it, so that a slow client fills no queue.
-    fn into_body(self, first: String) -> Body {
-        let pieces = stream::unfold((self, Some(first)), |(mut stream, first)| async move {
-            let text = match first {
-                Some(first) => first,
-                None => stream.next().await?,
-            };
-            Some((Ok::<_, Infallible>(Bytes::from(text)), (stream, None)))
-        });
-        Body::from_stream(pieces)
     }
 }

@@ -4,16 +4,15 @@
 //! gives up for good. So temporary problems (storage is down, the replica stops) get 200 with a stream that
 //! ends at once. A finished run gets 204.
 
-use std::{convert::Infallible, fmt::Write as _};
+use std::fmt::Write as _;
 
 use axum::{
     Extension,
-    body::{Body, Bytes},
+    body::Body,
     extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, HeaderName, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use futures_util::stream;
 use pipeline::run::{RunId, RunStatus, Stage};
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +27,7 @@ use crate::{
         cache_control::NO_STORE,
         codes,
         error::Problem,
-        event_stream::{KEEP_ALIVE, KEEP_ALIVE_TEXT, come_again, streaming, too_many},
+        event_stream::{KEEP_ALIVE, KEEP_ALIVE_TEXT, Pieces, come_again, streaming, too_many},
         state::HttpState,
         streams::{Admitted, Client},
     },
@@ -132,20 +131,7 @@ struct Stream {
     _admitted: Admitted,
 }
 
-impl Stream {
-    /// The events to send for a run's progress, as text.
-    fn take(&mut self, progress: &Progress) -> String {
-        let mut text = String::new();
-        for event in progress.events_after(self.last) {
-            self.last = Some(event.id);
-            text.push_str(&encode(progress, &event));
-        }
-        self.is_over =
-            progress.has_ended() && self.last.is_some_and(|last| last.generation == progress.generation);
-        text
-    }
-
-    /// The next piece of text. None at the end.
+impl Pieces for Stream {
     async fn next(&mut self) -> Option<String> {
         if self.is_over {
             return None;
@@ -176,17 +162,19 @@ impl Stream {
             }
         }
     }
+}
 
-    /// Creates the body piece by piece as the client reads it, so that a slow client fills no queue.
-    fn into_body(self, first: String) -> Body {
-        let pieces = stream::unfold((self, Some(first)), |(mut stream, first)| async move {
-            let text = match first {
-                Some(first) => first,
-                None => stream.next().await?,
-            };
-            Some((Ok::<_, Infallible>(Bytes::from(text)), (stream, None)))
-        });
-        Body::from_stream(pieces)
+impl Stream {
+    /// The events to send for a run's progress, as text.
+    fn take(&mut self, progress: &Progress) -> String {
+        let mut text = String::new();
+        for event in progress.events_after(self.last) {
+            self.last = Some(event.id);
+            text.push_str(&encode(progress, &event));
+        }
+        self.is_over =
+            progress.has_ended() && self.last.is_some_and(|last| last.generation == progress.generation);
+        text
     }
 }
 

@@ -142,13 +142,17 @@ impl FileIo {
         }
     }
 
-    /// Formats a value as JSON with a final newline.
+    /// As [`json_bytes`], with the file's name in the error.
     pub(super) fn json_bytes(&self, value: &impl Serialize, name: &str) -> Result<Vec<u8>, StorageError> {
-        let mut bytes =
-            serde_json::to_vec_pretty(value).map_err(|error| self.fault(name, &io::Error::other(error)))?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        json_bytes(value).map_err(|error| self.fault(name, &io::Error::other(error)))
     }
+}
+
+/// Formats a value as JSON with a final newline.
+pub(super) fn json_bytes(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// The error of a run that files do not hold.

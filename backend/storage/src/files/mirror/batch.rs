@@ -10,7 +10,7 @@ use pipeline::{
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    files::{integrity::digest, manifest::DocumentSummary, runs::finish::OwnedEnd},
+    files::{integrity::digest, io::json_bytes, manifest::DocumentSummary, runs::finish::OwnedEnd},
     ports::lifecycle::Fence,
     run::{End, RunSubmission},
 };
@@ -31,11 +31,10 @@ pub(crate) struct StageBytes {
 impl StageBytes {
     fn of(record: &StageRecord) -> Result<Self, StorageError> {
         let record_sha256 = digest(record)?;
-        let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| {
+        let bytes = json_bytes(record).map_err(|error| {
             let what = format!("the record of {} is no JSON: {error}", record.meta.stage);
             StorageError::new(StorageErrorKind::Invalid, what)
         })?;
-        bytes.push(b'\n');
         Ok(Self {
             stage: record.meta.stage,
             provider: record.meta.provider.clone(),
