@@ -13,6 +13,7 @@ RUN apt-get update \
 # The dependencies alone, against empty crates: a layer that stays until a manifest or the lock file changes. (No cache
 # mounts: on Railway they would have to name the service.)
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY backend/Cargo.toml backend/
 COPY backend/foundation/Cargo.toml backend/foundation/
 COPY backend/sandbox/Cargo.toml backend/sandbox/
@@ -31,6 +32,7 @@ COPY backend/foundation/src backend/foundation/src
 COPY backend/sandbox/src backend/sandbox/src
 COPY backend/storage/src backend/storage/src
 COPY backend/src backend/src
+COPY backend/templates backend/templates
 COPY data data
 COPY scripts/stage-image.sh scripts/
 COPY tests/railway tests/railway

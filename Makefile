@@ -1,12 +1,15 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test test-long soak check audit lint-image test-model bench corpus eval fuzz fuzz-check client setup
+.PHONY: help run run-service test test-long soak check audit lint-image test-model bench corpus eval fuzz fuzz-check console-pictures client setup
 
 # One set of features for `make run` and all tests: cargo builds the dependencies once. The released binary's allocator is not
 # among them (see backend/Cargo.toml).
 FEATURES := --no-default-features --features testing --locked
 NEXTEST := cargo nextest run --workspace $(FEATURES)
+
+# Lints while it builds, so that everything is compiled once: the wrapper and its arguments are what `cargo clippy` sets.
+LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 
 # Most tests wait for another process: with one test a core, two cores are idle for more than half of the time.
 TEST_THREADS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
@@ -20,12 +23,14 @@ run: ## the whole pipeline on a sample report: no key, no database, no network
 run-service: setup ## the service, with its own PostgreSQL, a fake model and the samples; prints what to type
 	@cargo test --quiet --workspace $(FEATURES) --test local_service
 
-test: setup check ## everything: format, lints, all tests; ends in the test runner's summary
-	$(NEXTEST) --test-threads $(TEST_THREADS)
+test: setup ## everything: format, lints, all tests; ends in the test runner's summary
+	cargo fmt --all --check
+	$(LINTED) cargo test --workspace --all-targets --no-run $(FEATURES)
+	$(LINTED) $(NEXTEST) --test-threads $(TEST_THREADS)
 
 test-long: setup ## load, volumes, the previous release beside this one, then chaos for SOAK_SECONDS: too long for every push
 	scripts/previous-release.sh
-	$(NEXTEST) --profile long --run-ignored only -E 'not test(smollm::)'
+	$(NEXTEST) --profile long --run-ignored only -E 'not (test(smollm::) or test(pictures_of_every_page))'
 	$(MAKE) soak
 
 soak: setup ## chaos for SOAK_SECONDS (600), by the schedule of SOAK_SEED (a random one, which is printed)
@@ -63,6 +68,9 @@ fuzz: setup ## a short run of every fuzz target (FUZZ_SECONDS each)
 
 fuzz-check: ## compile every fuzz target, on the stable toolchain
 	cargo check --manifest-path fuzz/Cargo.toml --locked --bins
+
+console-pictures: setup ## the pictures of docs/CONSOLE.md, from a service with two runs
+	$(NEXTEST) --run-ignored only -E 'test(pictures_of_every_page)'
 
 client: setup ## generate the TypeScript client from the API's description
 	cargo run --quiet --bin innovation $(FEATURES) -- openapi > target/openapi.json

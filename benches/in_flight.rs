@@ -1,7 +1,8 @@
 //! Measures ten thousand active runs on one replica, with a model that takes half a minute per call:
 //! `make bench BENCH=in_flight`.
 //!
-//! `IN_FLIGHT` and `MODEL_SECONDS` change the figures. The model speaks HTTP/2 over TLS, as providers do. With
+//! Each run has a document of its own, and the answer cache is on, as in production. `IN_FLIGHT` and `MODEL_SECONDS`
+//! change the figures. The model speaks HTTP/2 over TLS, as providers do. With
 //! `MODEL_HTTP2=0` it speaks plain HTTP/1.1.
 
 #![allow(
@@ -37,7 +38,7 @@ use support::{
     service::TestEnv,
 };
 
-/// The document of every run: [`TestEnv::request`] names it.
+/// The document of every run, to which each adds a line of its own: no answer of another run fits.
 const DOCUMENT: &str = "spotted-innovation.md";
 
 /// The rate of submissions, above the rate at which one replica starts runs on two shared cores.
@@ -100,6 +101,7 @@ async fn main() {
         ("MAX_CONCURRENT_RUNS", limit.as_str()),
         ("MAX_QUEUED_RUNS", "100000"),
         ("LOG_LEVEL", "warn"),
+        ("ANSWER_CACHE", "on"),
         ("OPENROUTER_BASE_URL", endpoint.as_str()),
     ];
     let service = env.serve(&settings).await;
@@ -112,7 +114,9 @@ async fn main() {
         for number in 0..runs {
             let due = began + Duration::from_secs_f64(number as f64 / POSTS_PER_SECOND as f64);
             tokio::time::sleep_until(due.into()).await;
-            service.submit(&env.request(&format!("run-{number}"))).await;
+            let mut request = env.request(&format!("run-{number}"));
+            request["blob_url"] = env.blob.distinct_url(number as u64, &format!("sample/{DOCUMENT}")).into();
+            service.submit(&request).await;
         }
         row("all posted after", &format!("{:.1} s", began.elapsed().as_secs_f64()), "");
     };

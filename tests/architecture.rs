@@ -42,6 +42,12 @@ const RULES: &[Rule] = &[
         why: "handlers speak to use cases, not to a database",
     },
     Rule {
+        scope: "backend/src/console",
+        except: &[],
+        forbidden: &["sqlx", "storage::postgres", "FileStore"],
+        why: "pages speak to use cases, not to a store",
+    },
+    Rule {
         scope: "backend/src/cli",
         except: &[],
         forbidden: &["sqlx", "storage::postgres"],

@@ -37,18 +37,21 @@ fn the_corpus_of_streams_is_harmless() {
     assert!(replay("stream", entries::stream) >= 10);
 }
 
-/// The packages of a lock file without a source, which are ours, each with the names of its dependencies.
-fn own_packages(lock: &str) -> BTreeMap<String, BTreeSet<String>> {
+/// The packages of a lock file, each with the names of its dependencies. Ours have no source, and no version in their key.
+fn packages(lock: &str) -> BTreeMap<String, BTreeSet<String>> {
     let lock = std::fs::read_to_string(root().join(lock)).unwrap();
     let words = |line: &str| line.trim().trim_matches(['"', ',']).split(' ').next().unwrap().to_owned();
+    let value = |package: &str, key: &str| {
+        package.split_once(&format!("{key} = \"")).unwrap().1.split('"').next().unwrap().to_owned()
+    };
     lock.split("[[package]]")
         .skip(1)
-        .filter(|package| !package.contains("\nsource = "))
         .map(|package| {
-            let name = package.split_once("name = \"").unwrap().1.split('"').next().unwrap().to_owned();
+            let is_ours = !package.contains("\nsource = ");
+            let version = if is_ours { String::new() } else { format!(" {}", value(package, "version")) };
             let list = package.split_once("dependencies = [").map_or("", |(_, rest)| rest);
             let entries = list.lines().skip(1).take_while(|line| *line != "]");
-            (name, entries.map(words).collect())
+            (format!("{}{version}", value(package, "name")), entries.map(words).collect())
         })
         .collect()
 }
@@ -56,7 +59,7 @@ fn own_packages(lock: &str) -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn the_fuzz_lock_knows_all_dependencies() {
     // `cargo audit` reads this lock file, and each build of the targets begins with it.
-    let (ours, fuzzed) = (own_packages("Cargo.lock"), own_packages("fuzz/Cargo.lock"));
+    let (ours, fuzzed) = (packages("Cargo.lock"), packages("fuzz/Cargo.lock"));
     for (member, folder) in [("pipeline", "pipeline"), ("backend", "backend"), ("storage", "backend/storage")]
     {
         let manifest = std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
@@ -75,6 +78,13 @@ fn the_fuzz_lock_knows_all_dependencies() {
             missing.is_empty(),
             "`cargo update --manifest-path fuzz/Cargo.toml --workspace`: {missing:?}"
         );
+    }
+    // A feature that is switched on here may need a package more. Only the tests' certificates need this one.
+    let is_for_tests = |package: &str, name: &str| package.starts_with("x509-parser ") && name == "ring";
+    for (package, needs) in fuzzed.iter().filter(|(package, _)| package.contains(' ')) {
+        let missing = ours.get(package).into_iter().flatten().filter(|name| !needs.contains(*name));
+        let missing: Vec<&String> = missing.filter(|name| !is_for_tests(package, name)).collect();
+        assert!(missing.is_empty(), "cargo metadata --manifest-path fuzz/Cargo.toml: {package} {missing:?}");
     }
 }
 

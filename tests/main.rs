@@ -11,16 +11,20 @@
 )]
 
 mod addresses;
+mod alerts;
 mod answer_cache;
 mod api;
 mod architecture;
 mod batches;
 mod bucket;
+mod bulk;
 mod checks;
+mod console;
 mod control_plane;
 mod corpus;
 mod crash_cli;
 mod deployment;
+mod deployments;
 mod documents;
 mod eval;
 mod events;
@@ -50,4 +54,5 @@ mod runbook;
 mod soak;
 mod storage;
 mod support;
+mod telemetry;
 mod webhooks;

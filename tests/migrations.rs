@@ -289,6 +289,9 @@ async fn a_half_built_index_is_dropped_and_rebuilt() {
     assert_migrated(&url, &["resolve", "--rolled-back", &name]);
     assert_migrated(&url, &["deploy"]);
     assert_eq!(column(&url, &format!("{indexes} AND indisvalid ORDER BY 1")).await, all);
+    let records = r#"SELECT concat_ws(' ', "actor", "target", "new"->>'marked_as') FROM "innovation"."AuditRecord"
+                     WHERE "action" = 'migrate.resolve'"#;
+    assert_eq!(column(&url, records).await, [format!("command {name} rolled back")]);
 }
 
 #[tokio::test]

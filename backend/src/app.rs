@@ -1,23 +1,28 @@
 //! Wires the concrete types. No other module names them.
 //!
+//! * `deployments`: what records and judges deployments.
 //! * `storage`: both stores and the router. `work`: the worker and what runs beside it. `http`: the API.
 //! * `analyst`: the model or the extractive analyst. `commands`: the parts that commands use. `rehearsal`: those of a
 //!   rehearsal. `checks`: what checks look at.
 
 mod access;
+mod alerts;
 mod analyst;
 mod checks;
 mod commands;
+mod deployments;
 mod error;
 mod flags;
 mod http;
 mod rehearsal;
 mod storage;
+mod telemetry;
 mod work;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ::storage::{
+    control_plane::BulkLease,
     files::FileStore,
     postgres::{Listener, PostgresStore},
     router::{ReplicaPresence, Router},
@@ -25,25 +30,30 @@ use ::storage::{
 };
 use pipeline::{clock::Clock, engine::Engine};
 
-use self::{
-    analyst::{Answering, answering},
-    flags::wire_flags,
-    http::{Controls, wire_http},
-    storage::{Stores, wire_storage},
-    work::{Work, wire_work},
-};
 pub use self::{
+    alerts::AlertTasks,
     checks::check_deps,
     commands::{
-        answer_admin, audit, command_router, files_at, forget, key_admin, reconciler, status_sources,
-        webhook_admin, webhook_dispatcher,
+        alert_admin, answer_admin, audit, bulk_admin, command_router, files_at, forget, key_admin,
+        reconciler, status_sources, webhook_admin, webhook_dispatcher,
     },
+    deployments::{DeploymentParts, deployment_admin},
     error::WiringError,
     flags::flag_control,
     rehearsal::{evidence_log, rehearsal},
 };
+use self::{
+    analyst::{Answering, answering},
+    deployments::wire_arbiter,
+    flags::wire_flags,
+    http::{Controls, wire_http},
+    storage::{Stores, wire_storage},
+    telemetry::start_traces,
+    work::{Work, wire_work},
+};
 use crate::{
     access::KeyReader,
+    alerts::deployment::DeploymentWatch,
     answer_cache::AnswerAdmin,
     background::Background,
     brands::BrandFolder,
@@ -58,8 +68,10 @@ use crate::{
     health::{Identity, baseline::BaselineKeeper},
     http::HttpState,
     llm::gate::Gate,
+    objectives::Objectives,
     replicas::{DiskReplicas, ReplicaHeartbeat},
     retention::Retention,
+    runs::bulk::BulkExecutor,
     webhooks::WebhookDispatcher,
     worker::Worker,
 };
@@ -153,16 +165,26 @@ pub struct Service {
     pub dispatcher: Option<Arc<WebhookDispatcher>>,
     /// None without a database.
     pub baseline: Option<Arc<BaselineKeeper>>,
+    pub alerts: AlertTasks,
+    /// The watch over deployments says here what it found.
+    pub deployment_watch: DeploymentWatch,
+    pub objectives: Arc<Objectives>,
     pub answers: AnswerAdmin,
+    /// Works on bulk operations. None without a database.
+    pub bulk: Option<Arc<BulkExecutor>>,
     pub flags: FlagSource,
     /// None without a database.
     pub keys: Option<KeyReader>,
     pub flag_control: FlagControl,
     /// None without a database.
     pub flag_sync: Option<Arc<FlagSync>>,
+    /// Records and judges deployments.
+    pub deployments: DeploymentParts,
     pub http: HttpState,
     pub identity: Identity,
     pub analyst_name: String,
+    /// How often the log gets the figures. None: never.
+    pub figures_period: Option<Duration>,
 }
 
 impl Service {
@@ -178,11 +200,37 @@ impl Service {
         let stores = wire_storage(&config, &clock)?;
         let listener = Listener::new(&config.database)?;
         let work = wire_work(&config, &stores, &clock)?;
-        let (ring, keys) = access::wire_keys(&config, &stores, work.spend.clone(), &clock);
+        start_traces(&config, &stores, &work.identity)?;
+        let own_key = deployments::own_key(&config);
+        let (ring, keys) = access::wire_keys(&config, &stores, work.spend.clone(), own_key.as_ref(), &clock);
         let (flag_control, flag_sync) = wire_flags(&config, &stores, &work.identity.replica, &clock);
-        let controls = Controls { flags: flag_control.clone(), keys: ring };
+        let admin = deployments::wire_admin(&config, &stores, &clock);
+        let settings = config.clone();
+        let key = own_key.as_ref().map(|key| &key.text);
         let answers = stores.answer_admin(&config);
+        let figures_period = config.telemetry.figures_period;
+        let lease = config.work.lease;
+        let alerts = alerts::wire_admin(&config, &stores, Some(work.objectives.clone()), &clock)?;
+        let surroundings = alerts::Surroundings::of(&config, &work);
+        let deployment_watch = DeploymentWatch::default();
+        let controls = Controls {
+            flags: flag_control.clone(),
+            keys: ring,
+            alerts: alerts.clone(),
+            deployments: admin.clone(),
+        };
         let http = wire_http(config, &stores, &work, controls, &clock, background.clone());
+        let alerts = alerts::wire_tasks(
+            &alerts,
+            &http.health,
+            &work.objectives,
+            deployment_watch.clone(),
+            surroundings,
+        )?;
+        let (flags_of_arbiter, health) = (flag_control.clone(), http.health.clone());
+        let deployments =
+            wire_arbiter(&settings, &admin, &work, flags_of_arbiter, health, key, deployment_watch.clone());
+        let bulk = bulk_executor(&http, &work.identity.replica, lease);
         let Stores { router, postgres, flags, presence, .. } = stores;
         let Work {
             worker,
@@ -193,6 +241,7 @@ impl Service {
             heartbeat,
             dispatcher,
             baseline,
+            objectives,
             identity,
             ..
         } = work;
@@ -212,14 +261,29 @@ impl Service {
             listener,
             dispatcher,
             baseline,
+            alerts,
+            deployment_watch,
+            objectives,
             answers,
+            bulk,
             flags,
             keys,
             flag_control,
             flag_sync,
+            deployments,
             http,
             identity,
             analyst_name,
+            figures_period,
         })
     }
+}
+
+/// None without a database, in which the operations lie.
+fn bulk_executor(http: &HttpState, replica: &str, lease: Duration) -> Option<Arc<BulkExecutor>> {
+    let admin = http.operations.clone();
+    admin.store.as_ref()?;
+    let owner = uuid::Uuid::now_v7().to_string();
+    let lease = BulkLease { owner, replica: replica.to_owned(), duration: lease };
+    Some(Arc::new(BulkExecutor { admin, runs: http.runs.clone(), lease }))
 }

@@ -6,6 +6,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 pub mod access;
+pub mod alerts;
 pub mod answer_cache;
 pub mod app;
 pub mod audit;
@@ -15,15 +16,20 @@ pub mod brands;
 pub mod checks;
 pub mod cli;
 pub mod config;
+pub mod console;
+pub mod deployments;
 pub mod documents;
 pub mod flags;
 pub mod forget;
 pub mod health;
+mod html_text;
 pub mod http;
 pub mod json_body;
 pub mod lifecycle;
 pub mod llm;
 pub mod migrate;
+pub mod objectives;
+pub mod reconciliation;
 pub mod rehearsal;
 pub mod replicas;
 pub mod retention;

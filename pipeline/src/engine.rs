@@ -115,6 +115,9 @@ impl Engine {
             let started = self.clock.monotonic();
             let later_is_stored = last_stored.is_some_and(|last| last > stage);
             let record = self.answer_under_lease(stage, &job, &progress, later_is_stored, cancel).await?;
+            if let Some(answers) = job.answers {
+                answers.settled().await;
+            }
             let record = job
                 .store
                 .store_stage(record)
@@ -216,8 +219,10 @@ impl Engine {
         if let StageOutput::BrandContextualization(out) = &output {
             warnings.extend(out.shared_lessons(earlier.lessons().len()));
         }
+        // Boxed: thousands of runs would reserve memory for it while their models think.
         let looking = LookUp { output, earlier, document: job.document.clone(), brand: job.brand.clone() };
-        let Grounded { output, earlier, grounding, warnings: unfounded } = looking.run(stage).await?;
+        let Grounded { output, earlier, grounding, warnings: unfounded } =
+            Box::pin(looking.run(stage)).await?;
         progress.earlier.put_back(earlier);
         warnings.extend(unfounded);
         if later_is_stored {

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value};
 
+pub(crate) use self::canonical::hex;
 pub use self::{
     canonical::{PAYLOAD_BYTES_MAX, RecordError, canonical_json, sha256_canonical, sha256_hex},
     facts::{BrandFacts, DocumentFacts},

@@ -1,5 +1,6 @@
 //! The answer cache over the real binary and PostgreSQL, by the ledger of the model double.
 
+mod files;
 mod owners;
 mod sharing;
 

@@ -1,6 +1,7 @@
 //! Batches over the real binary: one document, several brands, all runs or none.
 
 mod acceptance;
+mod ledger;
 mod outages;
 
 use pipeline::{batch::BatchId, brand::BrandId};

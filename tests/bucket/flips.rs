@@ -13,6 +13,7 @@ use storage::{
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     contract::{accepted, at, failure, lease, new_run, record},
+    files::FileStore,
     leased::LeasedRun,
     memory::MemoryStore,
     mode::Flags,
@@ -21,8 +22,8 @@ use storage::{
 };
 use tokio::sync::watch;
 
-use super::store::store;
-use crate::support::{s3::S3, wait::eventually};
+use super::store::{LEASE, store, store_at};
+use crate::support::{proxy::Proxy, s3::S3, wait::eventually};
 
 const URL: &str = "https://a/1";
 const ONE: Stage = Stage::InputProcessing;
@@ -41,7 +42,13 @@ struct World {
 
 impl World {
     async fn new(flags: Flags) -> Self {
-        let (bucket, clock) = (S3::start(), Arc::new(SystemClock::default()));
+        let bucket = S3::start();
+        let files = store(&bucket);
+        Self::with(flags, bucket, files).await
+    }
+
+    async fn with(flags: Flags, bucket: S3, files: FileStore) -> Self {
+        let clock = Arc::new(SystemClock::default());
         let database = Arc::new(MemoryStore::new());
         let (sender, flags) = watch::channel(flags);
         let held = Database {
@@ -54,7 +61,6 @@ impl World {
             retry_deadline: Duration::ZERO,
             presence: Arc::new(ReplicaPresence::new(Some(false))),
         };
-        let files = store(&bucket);
         assert!(files.check_create_if_absent().await.unwrap());
         let router = Router::new(files, Some(held), flags, config, clock);
         Self { database, router, flags: sender, bucket }
@@ -198,6 +204,29 @@ async fn a_run_taken_elsewhere_pays_for_nothing() {
     store(&world.bucket).adopt(&run, &elsewhere).await.unwrap();
     let lost = LeasedRun::new(&world.router, &fence, Vec::new());
     assert!(!lost.holds_lease(ONE).await && lost.is_lost());
+}
+
+#[tokio::test]
+async fn after_a_missed_lease_the_files_are_asked() {
+    let bucket = S3::start();
+    let mut network = Proxy::start(bucket.address).await;
+    let elsewhere = store(&bucket);
+    let files = store_at(&network.url(&bucket.url()), LEASE, Arc::new(SystemClock::default()));
+    let world = World::with(BOTH, bucket, files).await;
+    let run = new_run("r1", URL);
+    let fence = accepted(&world.router, &run, "one").await;
+    world.router.register_active(&fence, run, HashSet::new());
+    let mine = LeasedRun::new(&world.router, &fence, Vec::new());
+    assert!(mine.holds_lease(ONE).await);
+    network.refuse().await;
+    // To a replica that does not reach the database, the silent owner is dead.
+    let (others, held) = (lease("two"), HashSet::new());
+    let claim = || Claim { lease: &others, limit: 9, held: &held, expired: true, waiting: WaitingRuns::Due };
+    eventually("the run is taken", async || elsewhere.claim(claim()).await.unwrap().pop()).await;
+    assert!(mine.holds_lease(ONE).await, "the row decides while the files are away");
+    network.mend().await;
+    eventually("the claim is seen", async || (!mine.holds_lease(TWO).await).then_some(())).await;
+    assert!(mine.is_lost());
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ async fn file_only_refuses_quickly_in_silence() {
         assert!(asked.elapsed() < limit, "{:?}", asked.elapsed());
     }
     network.mend().await;
-    one.wait_for_path("/health", |code, _| code == 200).await;
+    one.wait_for_event("file_breaker_closed").await;
     one.submit(&env.request("run-1")).await;
     assert_eq!(one.ended("run-1").await["status"], "complete");
 }

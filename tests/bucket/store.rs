@@ -41,13 +41,13 @@ const DOCUMENT: &[u8] = b"%PDF-1.7 of a test";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Long enough for a beat to come in time, short enough for a death to be waited for.
-const LEASE: Duration = Duration::from_secs(1);
+pub(super) const LEASE: Duration = Duration::from_secs(1);
 
 pub(super) fn store(server: &S3) -> FileStore {
     store_at(&server.url(), LEASE, Arc::new(SystemClock::default()))
 }
 
-fn store_at(url: &str, lease: Duration, clock: Arc<dyn Clock>) -> FileStore {
+pub(super) fn store_at(url: &str, lease: Duration, clock: Arc<dyn Clock>) -> FileStore {
     let place = StoragePlace::Bucket(Box::new(S3::config(url)));
     let local = std::env::temp_dir().join("no-documents-are-spooled-here");
     FileStore::of(

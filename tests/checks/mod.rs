@@ -8,6 +8,7 @@ mod environment;
 mod gate;
 mod health;
 mod kernel;
+mod runs;
 mod settings;
 mod smoke;
 mod surroundings;

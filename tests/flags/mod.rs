@@ -1,5 +1,6 @@
 //! Flags on real replicas with a real PostgreSQL: they reach everybody, hold without the database, and change one at a time.
 
+mod behaviour;
 mod client;
 mod orders;
 mod outage;

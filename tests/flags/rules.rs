@@ -30,6 +30,8 @@ async fn one_of_many_changes_at_once_wins() {
     assert_eq!(env.value(reasons).await, "ab ab");
     let stale = send(&service, "PUT", &path, &body(json!(false), 0)).await;
     assert_eq!(stale.code(), (409, "flag_changed"), "{}", stale.body);
+    let made_up = send(&service, "PUT", &path, &body(json!(false), 99)).await;
+    assert_eq!(made_up.code(), (409, "flag_changed"), "{}", made_up.body);
     let history = service.call("GET", &format!("{path}/history")).await.body;
     assert_eq!(history["changes"][0]["revision"], 1, "{history}");
     let gaps = r#"SELECT count(*)::text || max("revision") FROM "innovation"."FlagChange""#;

@@ -10,7 +10,7 @@ use axum::{body::Body, http::Request};
 use backend::{
     config::AccessConfig,
     http::router::DOCUMENT,
-    telemetry::logs::{self, LogFormat},
+    telemetry::logs::{self, LogFormat, Sampling},
 };
 use foundation::clock::SystemClock;
 use serde_json::Value;
@@ -308,7 +308,8 @@ async fn a_request_logs_one_line_without_secrets() {
         move || sink.clone()
     };
     let filter = "info".parse().unwrap();
-    let subscriber = logs::subscriber(filter, LogFormat::Json, Arc::new(SystemClock::default()), writer);
+    let subscriber =
+        logs::subscriber(filter, LogFormat::Json, Sampling::ALL, Arc::new(SystemClock::default()), writer);
     let _guard = tracing::subscriber::set_default(subscriber);
     let service = Service::new();
     let mut body = request("run-1");

@@ -15,11 +15,17 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, header},
 };
 use backend::{
-    access::{FailedKeys, KeyRing, QuotaKeeper, SpendMeter},
+    access::{FailedKeys, KeyRing, QuotaKeeper, Sessions, SpendMeter},
+    alerts::{admin::AlertAdmin, channels::Channels},
     answer_cache::{AnswerAdmin, AnswerCacheDeps, AnswerCacheService, AnswerCacheSettings},
     audit::Audit,
     brands::BrandFolder,
-    config::{AccessConfig, DocumentsConfig, Environment, OriginRule, StoragePlace},
+    config::{
+        AccessConfig, Config, DocumentsConfig, Environment, OriginRule, Purpose, RailwayPlan, StoragePlace,
+    },
+    deployments::{
+        DeploymentAdmin, DeploymentLog, DeploymentRollback, RailwayError, deployment_of, scope_of,
+    },
     documents::{
         fetch::{Deadlines, Fetcher},
         isolate::Isolation,
@@ -28,8 +34,9 @@ use backend::{
     flags::{FlagControl, FlagSource, Values},
     health::{FileStorage, Health, HealthDeps, Identity},
     http::{FairShare, HttpState, Limits, Streams, router},
-    runs::{RunWatchers, Runs, RunsDeps, admission::Admission},
-    worker::{Worker, WorkerConfig, WorkerDeps},
+    reconciliation::ReconcileDesk,
+    runs::{RunFinder, RunWatchers, Runs, RunsDeps, admission::Admission, bulk::BulkAdmin},
+    worker::{Downloads, Worker, WorkerConfig, WorkerDeps},
 };
 use foundation::clock::SystemClock;
 use pipeline::{analyst::extractive::ExtractiveAnalyst, clock::Clock, engine::Engine};
@@ -168,6 +175,7 @@ impl Service {
             },
             engine,
             fetcher: fetcher.clone(),
+            downloads: Downloads::default(),
             readers: readers.clone(),
             brands: brands.clone(),
             clock: clock.clone(),
@@ -243,16 +251,61 @@ impl Service {
             replica: Some("here".to_owned()),
             deployment: None,
         };
+        let config = Config::from_variables([].into(), Purpose::Command).unwrap();
+        let log = DeploymentLog {
+            store: None,
+            router: storage.clone(),
+            clock: clock.clone(),
+            scope: scope_of(&config),
+        };
+        let deployments = DeploymentAdmin {
+            rollback: DeploymentRollback {
+                log: log.clone(),
+                railway: Err(RailwayError::NoToken),
+                plan: RailwayPlan::Free,
+                audit: audit.clone(),
+                clock: clock.clone(),
+            },
+            log,
+            flags: flag_control.source.clone(),
+            audit: audit.clone(),
+            own: deployment_of(&config, &clock),
+        };
+        let settings = Arc::new(config.alerts);
+        let alerts = AlertAdmin {
+            board: Default::default(),
+            store: None,
+            router: storage.clone(),
+            audit: audit.clone(),
+            clock: clock.clone(),
+            channels: Arc::new(Channels::new(settings.clone(), None).unwrap()),
+            settings,
+            objectives: None,
+        };
+        let keys = Arc::new(KeyRing::new(&setup.access, clock.clone()));
         let state = HttpState {
+            deployments: Arc::new(deployments),
+            alerts: Arc::new(alerts),
+            operations: BulkAdmin {
+                store: None,
+                router: storage.clone(),
+                audit: audit.clone(),
+                clock: clock.clone(),
+                started: Arc::default(),
+            },
+            reconciliation: ReconcileDesk { reconciler: None, audit: audit.clone() },
+            webhooks: None,
             serves_runs: true,
             watchers: Arc::new(RunWatchers::new(runs.clone(), storage.clone(), None)),
+            finder: Arc::new(RunFinder::new(runs.clone(), storage.clone(), None)),
             streams: Streams::new(setup.access.event_streams_per_client_max, 2_048),
             fair_share: FairShare::new(setup.requests_per_address_max, setup.access.trusted_proxy_hops),
             runs,
             health: Arc::new(health),
             brands,
             flags: Arc::new(flag_control),
-            keys: Arc::new(KeyRing::new(&setup.access, clock.clone())),
+            sessions: Arc::new(Sessions::new(keys.clone(), &setup.access, clock.clone())),
+            keys,
             failed_keys: FailedKeys::new(clock.clone()),
             key_admin: None,
             quotas: QuotaKeeper::new(None, storage.clone(), spend, clock.clone()),
@@ -260,7 +313,7 @@ impl Service {
             access: Arc::new(setup.access),
             limits: setup.limits,
         };
-        Self { folder, router: router(state), files, storage, worker, flags }
+        Self { folder, router: router(state, axum::Router::new()), files, storage, worker, flags }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

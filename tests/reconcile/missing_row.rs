@@ -27,12 +27,17 @@ fn reconcile_on(env: &TestEnv, replica: &str, arguments: &[&str]) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// A run that has ended, in both stores.
+/// A run that has ended, at least in the database.
 async fn complete(env: &TestEnv, service: &Service, run: &str) {
     service.submit(&env.request(run)).await;
     assert_eq!(service.ended(run).await["status"], "complete");
     // A client may see the row's end a moment before the files have it.
     service.wait_for_run_event(run, "run_ended").await;
+}
+
+/// Waits until the files of a replica say so, too: they follow the row.
+async fn files_follow(env: &TestEnv, replica: &str, run: &str) {
+    eventually("the files follow", async || env.manifest_of(replica, run)["status"] == "COMPLETED").await;
 }
 
 #[tokio::test]
@@ -43,8 +48,7 @@ async fn a_deletion_clears_every_replicas_disk_for_good() {
     // The first sees it deleted while it runs, the second after it was away.
     for run in ["asleep", "awake"] {
         complete(&env, &one, run).await;
-        let manifest = || env.manifest_of("one", run)["status"] == "COMPLETED";
-        eventually("the files follow", async || manifest()).await;
+        files_follow(&env, "one", run).await;
     }
     assert_eq!(two.call("DELETE", "/api/pipeline/awake").await.status, 204);
     eventually("the files of a deleted run go", async || {
@@ -79,6 +83,7 @@ async fn a_command_that_meets_a_tombstone_obeys_it() {
     let env = TestEnv::with_database().await;
     let (mut one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));
     complete(&env, &one, "run-1").await;
+    files_follow(&env, "one", "run-1").await;
     one.kill();
     assert_eq!(two.call("DELETE", "/api/pipeline/run-1").await.status, 204);
     let said = reconcile_on(&env, "one", &["--run", "run-1"]);

@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{DATABASE_ONLY, DUAL_WRITE, FILE_ONLY, INVALID, calls, slow_env, slow_model};
-use crate::support::service::{Service, TestEnv};
+use crate::support::{
+    service::{Service, TestEnv},
+    wait::{eventually, wanted},
+};
 
 /// The stages of run `run-1` that an event names, in order.
 fn stages(service: &Service, event: &str) -> Vec<u64> {
@@ -22,15 +25,16 @@ async fn dual_write_fills_both_stores_and_frontend_rows() {
     let service = env.serve(DUAL_WRITE).await;
     let answer = service.submit(&env.request("run-1")).await;
     assert_eq!((&answer["run_id"], &answer["status"]), (&"run-1".into(), &"running".into()));
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    // The database is first: the files follow it.
+    env.assert_both_agree("run-1").await;
     let status = service.ended("run-1").await;
-    assert_eq!(status["status"], "complete", "{status}");
     assert_eq!(status["mode"], "DUAL_WRITE");
     for stage in 1..=4 {
         let stage = &status["stages"][stage.to_string()];
         assert_eq!(stage["stored_in"], serde_json::json!(["database", "file"]));
         assert_eq!(stage["output"]["meta"]["mode"], "DUAL_WRITE");
     }
-    env.assert_both_agree("run-1").await;
     assert_eq!(calls(&env.model), [1; 4]);
     let cards = env.value(r#"SELECT count(*)::text FROM "OpportunityCard" WHERE "runId"='run-1'"#).await;
     let opportunities = status["stages"]["4"]["output"]["opportunities"].as_array().unwrap().len();
@@ -44,7 +48,8 @@ async fn dual_write_fills_both_stores_and_frontend_rows() {
         r#"SELECT "email" FROM "User" JOIN "PipelineRun" r ON r."userId"="User"."id" WHERE r."id"='run-1'"#;
     assert_eq!(env.value(user).await, "user-user_2abc@temp.com");
     for event in ["stage_row_written", "stage_file_written"] {
-        assert_eq!(stages(&service, event), [1, 2, 3, 4], "{event}");
+        let told = |stages: &Vec<u64>| *stages == [1, 2, 3, 4];
+        eventually(event, async || wanted(stages(&service, event), told)).await;
     }
     let flags = service.events("storage_flags_listed");
     // Operators search for these lines, so their wording is fixed.

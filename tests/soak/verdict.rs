@@ -128,6 +128,8 @@ pub(super) struct Calls {
     of_run: BTreeMap<String, Vec<Call>>,
     /// When each stage was first known to be where every replica finds it.
     stored: HashMap<(String, usize), Timestamp>,
+    /// When a replica ended each run because no complete answer arrived in time: a busy machine delays the stand-in of the model.
+    given_up: HashMap<String, Vec<Timestamp>>,
 }
 
 /// One request to the model.
@@ -162,7 +164,8 @@ impl Calls {
         if cluster.bucket.is_some() {
             events.push("stage_file_written");
         }
-        Self { since, happened: cluster.happened(), of_run, stored: stored(cluster, &events) }
+        let (stored, given_up) = (stored(cluster, &events), given_up(cluster));
+        Self { since, happened: cluster.happened(), of_run, stored, given_up }
     }
 
     /// Checks each call for a stage that had been answered before against the contract, which allows the calls
@@ -183,6 +186,12 @@ impl Calls {
                         problems.push(format!(
                             "{run}: stage {stage} was stored at {at} and asked for again at {asked}"
                         ));
+                    }
+                    let between = self.time(pair[0].at)..asked;
+                    if self.given_up.get(run).is_some_and(|times| times.iter().any(|at| between.contains(at)))
+                    {
+                        *repeats.entry("an answer that came too late".to_owned()).or_default() += 1;
+                        continue;
                     }
                     match self.happened.iter().find(|it| self.explains_repeat(it, pair[0], pair[1])) {
                         Some(cause) => *repeats.entry(format!("{:?}", cause.fault)).or_default() += 1,
@@ -262,6 +271,17 @@ fn stored(cluster: &Cluster, names: &[&str]) -> HashMap<(String, usize), Timesta
         }
     }
     stored
+}
+
+fn given_up(cluster: &Cluster) -> HashMap<String, Vec<Timestamp>> {
+    let mut given_up: HashMap<String, Vec<Timestamp>> = HashMap::new();
+    for log in cluster.logs() {
+        for line in events(&log, "run_failed").into_iter().filter(|line| line["code"] == "LLM_TIMEOUT") {
+            let at: Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+            given_up.entry(line["run_id"].as_str().unwrap().to_owned()).or_default().push(at);
+        }
+    }
+    given_up
 }
 
 /// No disk keeps what was meant for a while only.

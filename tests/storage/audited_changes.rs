@@ -9,8 +9,8 @@ use storage::{
     End, RunQueries, StorageErrorKind, TombstoneOutcome,
     contract::{accepted, at, by_person, failure, new_run},
     control_plane::{
-        AuditLog, AuditRecord, Evidence, EvidenceLog, FlagEdit, FlagEdits, FlagStore, Principal, Waiver,
-        Waivers,
+        AuditFilter, AuditLog, AuditRecord, Evidence, EvidenceLog, FlagEdit, FlagEdits, FlagStore, Principal,
+        Waiver, Waivers,
     },
     prelude::*,
 };
@@ -69,6 +69,7 @@ async fn no_change_is_made_without_its_record() {
     for error in refused {
         assert_eq!(error.kind, StorageErrorKind::Schema, "{error}");
         assert!(error.message.contains("AuditRecord"), "{error}");
+        assert!(!error.is_failure_of_the_store(), "the breaker does not count it: {error}");
     }
     for (run, status) in [(&running, RunStatus::Processing), (&failed, RunStatus::Failed)] {
         let stored = RunQueries::load(&store, run).await.unwrap().unwrap();
@@ -78,7 +79,7 @@ async fn no_change_is_made_without_its_record() {
     assert_eq!(Waivers::current(&store).await.unwrap(), []);
     assert_eq!(EvidenceLog::newest(&store, "smoke").await.unwrap(), None);
     assert_eq!(FlagStore::load(&store).await.unwrap().revision, 0);
-    assert_eq!(AuditLog::newest(&store, None, 9).await.unwrap(), []);
+    assert_eq!(AuditLog::newest(&store, &AuditFilter::default(), None, 9).await.unwrap(), []);
 
     // The service's own changes need no record.
     assert_eq!(store.retry(&failed, 1, None).await.unwrap(), Some(2));
@@ -105,7 +106,7 @@ async fn a_record_shows_old_and_new_values() {
     let by = by_person(&absent, "run.delete");
     let deleted = store.create_tombstone(&absent, &owner, Some(&by)).await.unwrap();
     assert_eq!(deleted, TombstoneOutcome::Done { had_run: false });
-    let newest = AuditLog::newest(&store, None, 1).await.unwrap().remove(0);
+    let newest = AuditLog::newest(&store, &AuditFilter::default(), None, 1).await.unwrap().remove(0);
     assert_eq!((newest.old, newest.new), (None, Some(json!({ "deleted": true }))));
 }
 
@@ -131,7 +132,7 @@ async fn no_text_with_nul_fails_a_change() {
             .await
             .unwrap()
     );
-    let records = AuditLog::newest(&store, None, 9).await.unwrap();
+    let records = AuditLog::newest(&store, &AuditFilter::default(), None, 9).await.unwrap();
     assert_eq!(records.len(), 5);
     for record in records {
         assert_eq!((record.actor.as_str(), record.reason.as_deref()), ("person", Some("why")), "{record:?}");

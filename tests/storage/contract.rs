@@ -12,7 +12,7 @@ use storage::{
     contract::{
         Place, accepted, an_ended_lease_is_taken_when_asked_for, at, failure, holds, new_run, record,
     },
-    control_plane::{AuditLog, AuditRecord},
+    control_plane::{AuditFilter, AuditLog, AuditRecord},
     files::FileStore,
     memory::MemoryStore,
     mode::Flags,
@@ -35,7 +35,7 @@ impl<T: Store + AuditLog + 'static> Place for Shared<T> {
     }
 
     async fn audit(&self) -> Vec<AuditRecord> {
-        self.0.newest(None, 1_000).await.unwrap()
+        self.0.newest(&AuditFilter::default(), None, 1_000).await.unwrap()
     }
 }
 
@@ -118,7 +118,7 @@ impl<T: Store + AuditLog + 'static> Place for Routers<T> {
         let mut records =
             FileStore::new(self.root.clone(), clock()).newest_audit(1_000).await.unwrap().records;
         if let Some(database) = &self.database {
-            records.extend(database.newest(None, 1_000).await.unwrap());
+            records.extend(database.newest(&AuditFilter::default(), None, 1_000).await.unwrap());
         }
         records
     }

@@ -4,7 +4,7 @@ use pipeline::clock::Timestamp;
 use serde_json::json;
 use storage::{
     contract::at,
-    control_plane::{AuditLog, AuditRecord, Evidence, EvidenceLog},
+    control_plane::{AuditFilter, AuditLog, AuditRecord, Evidence, EvidenceLog},
 };
 
 use super::{migrated, store};
@@ -48,7 +48,7 @@ async fn evidence_is_audited_once_and_newest_wins() {
     log.add(&other, &audit_of(&other)).await.unwrap();
 
     assert_eq!(log.newest("rehearsal").await.unwrap(), Some(newer.clone()));
-    let audited = AuditLog::newest(&store, None, 9).await.unwrap();
+    let audited = AuditLog::newest(&store, &AuditFilter::default(), None, 9).await.unwrap();
     assert_eq!(audited, [&other, &newer, &older].map(audit_of));
 
     // An audit record of that id is there already, and the evidence is new: the record of the change stays the first.

@@ -47,7 +47,8 @@ async fn nothing_is_connected_before_it_is_needed() {
     let server = Postgres::start();
     let url = migrated(&server).await;
     let store = store(&url);
-    assert_eq!(store.connections(), Connections { open: 0, in_use: 0 });
+    let Connections { open, in_use, waiting, .. } = store.connections();
+    assert_eq!((open, in_use, waiting), (0, 0, 0));
     let others = r#"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'innovation'"#;
     assert_eq!(value(&url, others).await, "0");
     store.probe().await.unwrap();

@@ -51,7 +51,7 @@ impl BlobStore {
         Self { address, authority, requests, is_gone }
     }
 
-    /// The address of the copy of a PDF that has this number. All copies differ in their text.
+    /// The address of the copy of a PDF or a text that has this number. All copies differ in their text.
     #[allow(dead_code, reason = "measurements use it")]
     pub(crate) fn distinct_url(&self, number: u64, path: &str) -> String {
         self.url(&format!("distinct/{number}/{path}"))
@@ -83,19 +83,22 @@ fn marked(mark: &str) -> String {
     )
 }
 
-/// A copy of a PDF. Its template is made once.
+/// A copy of a PDF, whose template is made once, or of a text.
 fn distinct(name: &str, number: u64) -> Vec<u8> {
     static TEMPLATES: Mutex<BTreeMap<String, Arc<Template>>> = Mutex::new(BTreeMap::new());
+    let path = match name.split_once('/') {
+        Some(("sample", name)) => super::sample(name),
+        Some(("fixture", name)) => super::root().join("tests/fixtures/documents").join(name),
+        _ => panic!("{name}: no document"),
+    };
+    if path.extension().is_none_or(|extension| extension != "pdf") {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes.extend_from_slice(format!("\n\nThis is copy {number}.\n").as_bytes());
+        return bytes;
+    }
     let template = {
         let mut templates = TEMPLATES.lock().unwrap();
-        let make = || {
-            let path = match name.split_once('/') {
-                Some(("sample", name)) => super::sample(name),
-                Some(("fixture", name)) => super::root().join("tests/fixtures/documents").join(name),
-                _ => panic!("{name}: no document"),
-            };
-            Arc::new(Template::new(&std::fs::read(path).unwrap()))
-        };
+        let make = || Arc::new(Template::new(&std::fs::read(path).unwrap()));
         templates.entry(name.to_owned()).or_insert_with(make).clone()
     };
     template.copy(number)

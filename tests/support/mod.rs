@@ -2,6 +2,7 @@
 
 pub(crate) mod agreement;
 pub(crate) mod blob;
+pub(crate) mod collector;
 pub(crate) mod distinct;
 pub(crate) mod frontend;
 pub(crate) mod golden;
@@ -16,6 +17,7 @@ pub(crate) mod postgres;
 pub(crate) mod prisma;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod railway_api;
 pub(crate) mod receiver;
 pub(crate) mod s3;
 pub(crate) mod scans;

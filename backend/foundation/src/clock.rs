@@ -21,10 +21,8 @@ impl Default for SystemClock {
 }
 
 impl Clock for SystemClock {
-    // The one place that may: everything else is given a `Clock`.
-    #[allow(clippy::disallowed_methods)]
     fn now(&self) -> Timestamp {
-        std::time::SystemTime::now().into()
+        wall_now().into()
     }
 
     fn monotonic(&self) -> Duration {
@@ -37,4 +35,13 @@ impl Clock for SystemClock {
 #[must_use]
 pub fn timer_now() -> Instant {
     Instant::now()
+}
+
+/// The present reading of the wall clock, for spans of traces: their exporter takes the system's times. Everything else is
+/// given a `Clock`.
+// The one place that may.
+#[allow(clippy::disallowed_methods)]
+#[must_use]
+pub fn wall_now() -> std::time::SystemTime {
+    std::time::SystemTime::now()
 }

@@ -38,7 +38,7 @@ impl ForkServer {
 }
 
 /// Always fails.
-pub fn serve(_: &Profile, _: impl Fn(Enforced) -> bool + Sync) -> ExitCode {
+pub fn serve(_: &Profile, _: impl FnOnce(), _: impl Fn(Enforced) -> bool + Sync) -> ExitCode {
     ExitCode::FAILURE
 }
 

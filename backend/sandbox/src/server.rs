@@ -50,13 +50,15 @@ struct Child {
 
 /// Serves until the service closes the socket. `main` calls it before it does anything else.
 ///
-/// `read` runs in a child: it reads the document from stdin, answers on stdout, and returns whether it could.
-pub fn serve(profile: &Profile, read: impl Fn(Enforced) -> bool + Sync) -> ExitCode {
+/// `warm_up` runs in the server, under its rules and before the first child: all children have what it leaves in memory. It starts
+/// no thread. `read` runs in a child: it reads the document from stdin, answers on stdout, and returns whether it could.
+pub fn serve(profile: &Profile, warm_up: impl FnOnce(), read: impl Fn(Enforced) -> bool + Sync) -> ExitCode {
     let Ok(claim) = FirstAndOnly::claim() else { return ExitCode::FAILURE };
     let confined = confine(&claim);
     limits::limit_the_server(DESCRIPTORS_MAX);
     // Without a filter, the children report its absence.
     let _ = confined.filters.as_ref().map(|filters| filters.apply_to_server());
+    warm_up();
     let mut server = Server { claim, confined, children: Vec::new() };
     match server.run(profile, &read) {
         Ok(()) => ExitCode::SUCCESS,

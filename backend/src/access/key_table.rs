@@ -93,6 +93,12 @@ impl KeyTable {
         let found = candidates.iter().find(|stored| stored.sha256.ct_eq(given).into());
         found.map(|stored| &stored.key).filter(|key| key.is_valid_at(now))
     }
+
+    /// The valid key with this id.
+    pub(super) fn find_id(&self, id: &str, now: Timestamp) -> Option<&StoredKey> {
+        let found = self.by_start.values().flatten().find(|stored| stored.key.id == id);
+        found.filter(|stored| stored.key.is_valid_at(now))
+    }
 }
 
 /// Whether keys that were confirmed at this time are still believed. A time in the future belongs to a wrong clock.

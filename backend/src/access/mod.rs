@@ -12,6 +12,7 @@ mod key_view;
 mod new_key;
 mod quotas;
 mod scope;
+mod sessions;
 mod spend;
 
 pub use self::{
@@ -26,6 +27,7 @@ pub use self::{
     new_key::{KeyOrder, NewSecret, RotationOrder, may_be_ours},
     quotas::{Admission, QuotaExceeded, QuotaKeeper},
     scope::{NotInScope, Scope},
+    sessions::{SESSION_LASTS, Sessions},
     spend::SpendMeter,
 };
 pub use storage::control_plane::KeyDigest;

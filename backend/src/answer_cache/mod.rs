@@ -3,7 +3,8 @@
 //! * `service`: the cache of this process. It gives each run its view.
 //! * `run`: finds an answer for one run, waits for another run that asks, or makes this run the one that asks.
 //! * `flights`: the questions that this process asks, so that its own runs wait in memory.
-//! * `lead`: the right to ask, renewed until the answer is there.
+//! * `lead`: the right to ask, until the answer is there.
+//! * `renewals`: the leases of all leads, renewed together.
 //! * `waits`: the waiting runs, for their clients.
 //! * `shared`: the stored entries, and what is done while the database is away.
 //! * `admin`: figures, expiry, and removal.
@@ -13,6 +14,7 @@ mod entry;
 mod flights;
 mod inner;
 mod lead;
+mod renewals;
 mod run;
 mod service;
 mod settings;

@@ -9,9 +9,16 @@ use pipeline::{
     answers::{AnswerCache, AnswerKey, CachedAnswer, LookUp},
     run::{RunId, Stage},
 };
-use storage::control_plane::{AnswerQuestion, Principal};
+use storage::control_plane::{AnswerLease, AnswerQuestion, Principal};
+use tokio_util::task::TaskTracker;
 
-use super::{flights::Boarding, inner::Inner, lead::Lead, shared::Claimed, waits::Wait};
+use super::{
+    flights::{Boarding, Flight},
+    inner::Inner,
+    lead::{Held, Lead},
+    shared::Claimed,
+    waits::Wait,
+};
 use crate::telemetry::metrics::{self, AnswerLookUp};
 
 /// The answers that one run may use: those of its owner.
@@ -20,6 +27,8 @@ pub struct RunAnswers {
     pub(super) inner: Arc<Inner>,
     pub(super) run: RunId,
     pub(super) principal: Principal,
+    /// The answers that are being kept.
+    pub(super) keeping: TaskTracker,
 }
 
 #[async_trait]
@@ -37,6 +46,12 @@ impl AnswerCache for RunAnswers {
     async fn reject(&self, stage: Stage, key: &AnswerKey) {
         self.inner.shared.reject(&self.question(stage, key)).await;
     }
+
+    async fn settled(&self) {
+        // A closed tracker takes tasks as before; it only lets the wait end.
+        self.keeping.close();
+        self.keeping.wait().await;
+    }
 }
 
 impl RunAnswers {
@@ -51,6 +66,7 @@ impl RunAnswers {
 
     async fn find(&self, question: AnswerQuestion) -> (LookUp, AnswerLookUp) {
         let Inner { flights, shared, settings, clock, .. } = &*self.inner;
+        let question = Arc::new(question);
         let until = timer_now() + settings.wait_max;
         let wait = Mutex::new(None);
         let on_wait = || {
@@ -78,18 +94,29 @@ impl RunAnswers {
                     flight.land(answer.clone());
                     (LookUp::Hit(answer), AnswerLookUp::Hit)
                 }
-                Claimed::Led(lease) => {
-                    let lead = Lead::new(question, flight, Some(lease), shared.clone(), clock.clone());
-                    (LookUp::Lead(Box::new(lead)), AnswerLookUp::Miss)
-                }
-                Claimed::NoStore => {
-                    let lead = Lead::new(question, flight, None, shared.clone(), clock.clone());
-                    (LookUp::Lead(Box::new(lead)), AnswerLookUp::Miss)
-                }
+                Claimed::Led(lease) => (self.lead(question, flight, Some(lease)), AnswerLookUp::Miss),
+                Claimed::NoStore => (self.lead(question, flight, None), AnswerLookUp::Miss),
                 Claimed::OptedOut => (LookUp::Off, AnswerLookUp::Off),
                 Claimed::Overdue => (LookUp::Off, AnswerLookUp::Overdue),
             };
         }
+    }
+
+    /// Leads this process, and with a lease all replicas.
+    fn lead(&self, question: Arc<AnswerQuestion>, flight: Flight, lease: Option<AnswerLease>) -> LookUp {
+        let Inner { shared, renewals, clock, .. } = &*self.inner;
+        let held = lease.zip(shared.store.as_ref()).map(|(lease, store)| Held {
+            lease: renewals.hold(store, &question, lease.leader, lease.duration),
+            store: store.clone(),
+        });
+        LookUp::Lead(Box::new(Lead {
+            question,
+            shared: shared.clone(),
+            clock: clock.clone(),
+            flight: Some(flight),
+            held,
+            keeping: self.keeping.clone(),
+        }))
     }
 
     /// Takes the answer of a run of this process, and notes the use. If the note fails, the answer may be removed before this

@@ -10,10 +10,11 @@ use storage::{
     control_plane::{AnswerStore, Principal},
     router::Router,
 };
+use tokio_util::task::TaskTracker;
 
 use super::{
-    flights::Flights, inner::Inner, run::RunAnswers, settings::AnswerCacheSettings, shared::Shared,
-    waits::Waits,
+    flights::Flights, inner::Inner, renewals::Renewals, run::RunAnswers, settings::AnswerCacheSettings,
+    shared::Shared, waits::Waits,
 };
 use crate::flags::{FlagSource, definitions::ANSWER_CACHE};
 
@@ -43,6 +44,7 @@ impl AnswerCacheService {
             inner: Arc::new(Inner {
                 flights: Flights::default(),
                 waits: Waits::default(),
+                renewals: Renewals::default(),
                 shared,
                 settings,
                 clock,
@@ -65,6 +67,7 @@ impl AnswerCacheService {
             inner: self.inner.clone(),
             run: run.clone(),
             principal: principal.clone(),
+            keeping: TaskTracker::new(),
         })
     }
 }

@@ -6,7 +6,7 @@ use pipeline::clock::Clock;
 
 use super::storage::Stores;
 use crate::{
-    access::{KeyCache, KeyReader, KeyRing, SpendMeter},
+    access::{KeyCache, KeyReader, KeyRing, NewSecret, SpendMeter},
     config::Config,
 };
 
@@ -16,9 +16,14 @@ pub(super) fn wire_keys(
     config: &Config,
     stores: &Stores,
     spend: Arc<SpendMeter>,
+    own_key: Option<&NewSecret>,
     clock: &Arc<dyn Clock>,
 ) -> (Arc<KeyRing>, Option<KeyReader>) {
     let ring = KeyRing::new(&config.access, clock.clone());
+    let ring = match own_key {
+        Some(key) => ring.with_own_key(key.sha256),
+        None => ring,
+    };
     let (Some(keys), Some(usage)) = (stores.api_keys(), stores.usage()) else {
         return (Arc::new(ring), None);
     };

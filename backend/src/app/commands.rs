@@ -15,17 +15,20 @@ use storage::{
 use tokio::sync::Notify;
 
 use super::{
+    alerts::wire_admin,
     error::WiringError,
     storage::{Stores, database, wire_storage},
     work::dispatcher,
 };
 use crate::{
     access::KeyAdmin,
+    alerts::admin::AlertAdmin,
     answer_cache::AnswerAdmin,
     audit::Audit,
     config::Config,
     forget::Forget,
     health::FileStorage,
+    runs::bulk::BulkAdmin,
     status::StatusSources,
     webhooks::{WebhookDispatcher, admin::WebhookAdmin},
 };
@@ -87,6 +90,16 @@ pub fn answer_admin(config: &Config) -> Result<AnswerAdmin, WiringError> {
     Ok(wire_storage(config, &clock)?.answer_admin(config))
 }
 
+/// Wires what people do with alerts, for a command.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn alert_admin(config: &Config) -> Result<AlertAdmin, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    wire_admin(config, &wire_storage(config, &clock)?, None, &clock)
+}
+
 /// Wires the audit, for a command.
 ///
 /// # Errors
@@ -95,6 +108,16 @@ pub fn answer_admin(config: &Config) -> Result<AnswerAdmin, WiringError> {
 pub fn audit(config: &Config) -> Result<Audit, WiringError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     Ok(wire_storage(config, &clock)?.audit)
+}
+
+/// Wires the administration of bulk operations, for a command. A running service works on them.
+///
+/// # Errors
+///
+/// [`WiringError`] names the setting that is unusable.
+pub fn bulk_admin(config: &Config) -> Result<BulkAdmin, WiringError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    Ok(wire_storage(config, &clock)?.bulk_admin(&clock))
 }
 
 /// Wires the parts that forget a user, for a command.

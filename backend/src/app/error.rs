@@ -25,6 +25,10 @@ pub enum WiringError {
     Rehearsal(#[from] MigrateError),
     #[error("DATABASE_URL: {0}")]
     Database(#[from] Malformed),
+    #[error("traces cannot be exported: {0}")]
+    Traces(String),
+    #[error("alerts: {0}")]
+    Alerts(String),
     #[error("STORAGE_URL: {0}")]
     Storage(#[from] std::io::Error),
 }

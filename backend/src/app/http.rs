@@ -7,19 +7,25 @@ use storage::ChangeNotifier;
 
 use super::{storage::Stores, work::Work};
 use crate::{
-    access::{FailedKeys, KeyAdmin, KeyRing, QuotaKeeper},
+    access::{FailedKeys, KeyAdmin, KeyRing, QuotaKeeper, Sessions},
+    alerts::admin::AlertAdmin,
     background::Background,
     config::{Config, Role},
+    deployments::DeploymentAdmin,
     flags::FlagControl,
     health::{FileStorage, Health, HealthDeps, outside::Outside},
     http::{FairShare, HttpState, Limits, Streams},
-    runs::{RunWatchers, Runs, RunsDeps, admission::Admission},
+    reconciliation::ReconcileDesk,
+    runs::{RunFinder, RunWatchers, Runs, RunsDeps, admission::Admission},
+    webhooks::desk::WebhookDesk,
 };
 
 /// Holds what operators control beside the runs.
 pub(super) struct Controls {
     pub(super) flags: FlagControl,
     pub(super) keys: Arc<KeyRing>,
+    pub(super) deployments: DeploymentAdmin,
+    pub(super) alerts: AlertAdmin,
 }
 
 pub(super) fn wire_http(
@@ -30,7 +36,7 @@ pub(super) fn wire_http(
     clock: &Arc<dyn Clock>,
     background: Background,
 ) -> HttpState {
-    let Controls { flags, keys } = controls;
+    let Controls { flags, keys, deployments, alerts } = controls;
     let (router, worker) = (&stores.router, &work.worker);
     let queue = Admission::new(
         router.clone(),
@@ -72,6 +78,7 @@ pub(super) fn wire_http(
     );
     HttpState {
         watchers: Arc::new(RunWatchers::new(runs.clone(), router.clone(), notifier)),
+        finder: Arc::new(RunFinder::new(runs.clone(), router.clone(), stores.run_search())),
         runs,
         // The other half of the connections stays free for other requests.
         streams: Streams::new(
@@ -79,10 +86,14 @@ pub(super) fn wire_http(
             config.connections.connections_max.div_ceil(2),
         ),
         fair_share: FairShare::new(config.connections.per_address_max, config.access.trusted_proxy_hops),
-        health: Arc::new(health.with_background(background).with_outside(outside)),
+        health: Arc::new(
+            health.with_background(background).with_outside(outside).with_alerts(alerts.clone()),
+        ),
         brands: work.brands.clone(),
         flags: Arc::new(flags),
+        deployments: Arc::new(deployments),
         failed_keys: FailedKeys::new(clock.clone()),
+        sessions: Arc::new(Sessions::new(keys.clone(), &config.access, clock.clone())),
         quotas: QuotaKeeper::new(stores.usage(), router.clone(), work.spend.clone(), clock.clone()),
         key_admin: stores
             .api_keys()
@@ -90,6 +101,13 @@ pub(super) fn wire_http(
         keys,
         access: Arc::new(config.access),
         audit: stores.audit.clone(),
+        alerts: Arc::new(alerts),
+        operations: stores.bulk_admin(clock),
+        reconciliation: ReconcileDesk { reconciler: work.reconciler.clone(), audit: stores.audit.clone() },
+        webhooks: work
+            .dispatcher
+            .clone()
+            .map(|dispatcher| WebhookDesk { dispatcher, audit: stores.audit.clone() }),
         serves_runs: config.work.role != Role::Worker,
         limits: Limits::default(),
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use pipeline::clock::Clock;
 use storage::{
-    Batches, QueueStats, ReplicaRegistry,
+    Batches, QueueStats, ReplicaRegistry, RunSearch,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
-    control_plane::{AnswerStore, ApiKeys, AuditLog, UsageStore},
+    control_plane::{AlertStore, AnswerStore, ApiKeys, AuditLog, BulkOperations, ServiceLevels, UsageStore},
     files::FileStore,
     postgres::PostgresStore,
     router::{Database, PresenceRules, ReadLimiter, ReplicaPresence, Router, RouterConfig},
@@ -21,7 +21,8 @@ use crate::{
     config::{Config, DatabaseConfig, Role},
     flags::FlagSource,
     health::FileStorage,
-    telemetry::metrics::StorageMetrics,
+    runs::bulk::BulkAdmin,
+    telemetry::stores::StorageTelemetry,
 };
 
 /// Where runs are stored.
@@ -48,6 +49,16 @@ impl Stores {
     }
 
     /// None without a database.
+    pub(super) fn service_levels(&self) -> Option<Arc<dyn ServiceLevels>> {
+        self.postgres.clone().map(|store| store as Arc<dyn ServiceLevels>)
+    }
+
+    /// None without a database.
+    pub(super) fn alert_store(&self) -> Option<Arc<dyn AlertStore>> {
+        self.postgres.clone().map(|store| store as Arc<dyn AlertStore>)
+    }
+
+    /// None without a database.
     pub(super) fn answer_store(&self) -> Option<Arc<dyn AnswerStore>> {
         self.postgres.clone().map(|store| store as Arc<dyn AnswerStore>)
     }
@@ -61,9 +72,23 @@ impl Stores {
         }
     }
 
+    pub(super) fn bulk_admin(&self, clock: &Arc<dyn Clock>) -> BulkAdmin {
+        BulkAdmin {
+            store: self.postgres.clone().map(|store| store as Arc<dyn BulkOperations>),
+            router: self.router.clone(),
+            audit: self.audit.clone(),
+            clock: clock.clone(),
+            started: Arc::default(),
+        }
+    }
+
     /// None without a database.
     pub(super) fn usage(&self) -> Option<Arc<dyn UsageStore>> {
         self.postgres.clone().map(|store| store as Arc<dyn UsageStore>)
+    }
+
+    pub(super) fn run_search(&self) -> Option<Arc<dyn RunSearch>> {
+        self.postgres.clone().map(|store| store as Arc<dyn RunSearch>)
     }
 
     pub(super) fn queue_stats(&self) -> Option<Arc<dyn QueueStats>> {
@@ -89,9 +114,13 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
     // Without a receiver, no webhook is queued.
     let webhooks_due = config.webhooks.target.as_ref().map(|_| Arc::new(Notify::new()));
     let postgres = PostgresStore::new(&config.database)?;
-    let postgres =
-        postgres.map(|store| Arc::new(store.with_webhooks(webhooks_due.clone()).with_clock(clock.clone())));
-    let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
+    let postgres = postgres.map(|store| {
+        let store = store.with_webhooks(webhooks_due.clone()).with_clock(clock.clone());
+        let store = store.with_batching(Arc::new(flags.clone()));
+        Arc::new(store.observed_by(Arc::new(StorageTelemetry)))
+    });
+    let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?
+        .observed_by(Arc::new(StorageTelemetry));
     let presence = Arc::new(ReplicaPresence::by_rules(presence_rules(config), clock));
     let router = Router::new(
         files.with_webhooks(webhooks_due.clone()).with_breaker(),
@@ -101,7 +130,7 @@ pub(super) fn wire_storage(config: &Config, clock: &Arc<dyn Clock>) -> Result<St
         clock.clone(),
     );
     let batches = postgres.clone().map(|store| store as Arc<dyn Batches>);
-    let router = Arc::new(router.with_batches(batches).observed_by(Arc::new(StorageMetrics)));
+    let router = Arc::new(router.with_batches(batches).observed_by(Arc::new(StorageTelemetry)));
     let audit = Audit::new(
         router.clone(),
         postgres.clone().map(|store| store as Arc<dyn AuditLog>),

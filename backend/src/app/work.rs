@@ -24,10 +24,11 @@ use crate::{
     },
     health::{FileStorage, Identity, baseline::BaselineKeeper},
     llm::{gate::Gate, probe::EndpointProbe},
+    objectives::Objectives,
     replicas::{DiskReplicas, ReplicaHeartbeat},
     retention::Retention,
     webhooks::{Sender, WebhookDispatcher},
-    worker::{Worker, WorkerConfig, WorkerDeps},
+    worker::{Downloads, Worker, WorkerConfig, WorkerDeps},
 };
 
 /// The worker, its dependencies, and the tasks beside it.
@@ -53,6 +54,7 @@ pub(super) struct Work {
     pub(super) dispatcher: Option<Arc<WebhookDispatcher>>,
     /// None without a database.
     pub(super) baseline: Option<Arc<BaselineKeeper>>,
+    pub(super) objectives: Arc<Objectives>,
     /// None with the extractive analyst.
     pub(super) model_probe: Option<EndpointProbe>,
 }
@@ -87,6 +89,7 @@ pub(super) fn wire_work(
         engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
         sample_engine: Engine { analyst: extractive(), clock: clock.clone(), cost_limit_usd },
         fetcher: fetcher.clone(),
+        downloads: Downloads::default(),
         readers: readers.clone(),
         brands: brands.clone(),
         clock: clock.clone(),
@@ -103,7 +106,13 @@ pub(super) fn wire_work(
         None => None,
     };
     let disk = disk_replicas(config, stores, &identity, clock);
+    let objectives = Objectives::new(clock.clone(), config.alerts.targets).with_replicas(
+        stores.service_levels(),
+        stores.router.clone(),
+        worker.lease().owner.clone(),
+    );
     Ok(Work {
+        objectives: Arc::new(objectives),
         baseline: baseline(config, stores, &identity, clock),
         model_probe,
         retention: retention(config, stores, reconciler.as_ref(), clock),

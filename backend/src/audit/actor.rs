@@ -16,6 +16,8 @@ pub struct Actor {
     /// The client's address, behind trusted proxies.
     pub address: Option<IpAddr>,
     pub request_id: Option<String>,
+    /// Why, if all changes of the actor have one reason: that of a bulk operation.
+    pub reason: Option<String>,
 }
 
 impl Actor {
@@ -27,13 +29,20 @@ impl Actor {
             role: caller.role.as_str().to_owned(),
             address,
             request_id: request_id.map(str::to_owned),
+            reason: None,
         }
     }
 
     /// Somebody at a shell of the service, who has the service's own secrets.
     #[must_use]
     pub fn command() -> Self {
-        Self { name: "command".to_owned(), role: "admin".to_owned(), address: None, request_id: None }
+        Self {
+            name: "command".to_owned(),
+            role: "admin".to_owned(),
+            address: None,
+            request_id: None,
+            reason: None,
+        }
     }
 
     /// A record of a change that this actor makes at this time. The caller adds `old`, `new` and `reason`. `action` is
@@ -56,7 +65,7 @@ impl Actor {
             target: target.to_owned(),
             old: None,
             new: None,
-            reason: None,
+            reason: self.reason.clone(),
             request_id: self.request_id.clone(),
             deployment,
             imported_at: None,

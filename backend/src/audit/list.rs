@@ -3,7 +3,10 @@
 use std::cmp::Reverse;
 
 use pipeline::clock::Timestamp;
-use storage::{StorageError, control_plane::AuditRecord};
+use storage::{
+    StorageError,
+    control_plane::{AuditFilter, AuditRecord},
+};
 
 use super::core::{Audit, BATCH};
 
@@ -30,9 +33,23 @@ impl Audit {
     ///
     /// The error of the files, if neither store can be read.
     pub async fn list(&self, before: Option<&str>, limit: usize) -> Result<AuditPage, StorageError> {
+        self.list_matching(&AuditFilter::default(), before, limit).await
+    }
+
+    /// As [`Audit::list`], only the records that the filter wants.
+    ///
+    /// # Errors
+    ///
+    /// The error of the files, if neither store can be read.
+    pub async fn list_matching(
+        &self,
+        filter: &AuditFilter,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<AuditPage, StorageError> {
         let before = before.and_then(parse_cursor);
         let (stored, waiting) = tokio::join!(
-            self.in_database(|log| log.newest(before.clone(), limit + 1)),
+            self.in_database(|log| log.newest(filter, before.clone(), limit + 1)),
             self.inner.router.files().newest_audit(FILES_READ_MAX),
         );
         let (mut records, database_error) = match stored {
@@ -45,7 +62,9 @@ impl Audit {
             Ok(waiting) => {
                 let is_before =
                     |record: &AuditRecord| before.as_ref().is_none_or(|before| position(record) < *before);
-                records.extend(waiting.records.into_iter().filter(is_before));
+                records.extend(
+                    waiting.records.into_iter().filter(is_before).filter(|record| filter.admits(record)),
+                );
                 None
             }
             Err(error) if database_error.is_some() => return Err(error),

@@ -1,17 +1,32 @@
 //! Runs that wait, hang, differ, or would be lost.
 
+use pipeline::run::RunId;
 use serde_json::json;
-use storage::{QueueStats as _, StorageError, control_plane::DatabaseInspection as _, files::FileStore};
+use storage::{
+    StorageError,
+    control_plane::{DatabaseInspection as _, FlagStore},
+    files::FileStore,
+    postgres::PostgresStore,
+};
 
 use super::{
     check::{Check, Finding, Severity},
     database::{asking, unanswered},
     deps::CheckDeps,
 };
-use crate::health::Durability;
+use crate::{
+    flags::{definitions::PAUSE_CLAIMS, of_json},
+    health::Durability,
+};
 
 /// Nobody needs a larger count.
 const COUNTED_MAX: usize = 10_000;
+
+/// So many ids of runs are shown. A person looks at the first few.
+const LISTED_MAX: usize = 20;
+
+/// So many commands are shown for runs that need one each.
+const NEXT_MAX: usize = 5;
 
 /// A younger part is under way: reconciliation passes every two seconds.
 const UNSYNCED_SECONDS_MAX: i64 = 30;
@@ -99,16 +114,19 @@ pub(super) fn forecast(deps: &CheckDeps) -> Check {
 
 pub(super) fn conflicts(deps: &CheckDeps) -> Check {
     asking(deps, "conflicts", "Row and files of every run agree", Severity::Major, |_, database| async move {
-        match database.conflicts(COUNTED_MAX).await {
-            Ok(0) => Finding::ok("no run has a conflict"),
-            Ok(count) => {
-                Finding::fail(format!("row and files of {count} runs differ, and both versions are kept"))
-                    .with(json!({ "runs": count }))
-                    .next("innovation reconcile --verify")
-                    .next("innovation reconcile resolve RUN_ID --keep database")
-            }
-            Err(error) => unanswered(&error),
-        }
+        let found = match database.conflicting(COUNTED_MAX).await {
+            Ok(found) if found.is_empty() => return Finding::ok("no run has a conflict"),
+            Ok(found) => found,
+            Err(error) => return unanswered(&error),
+        };
+        let resolve = |run: &str| format!("innovation reconcile resolve {run} --keep database");
+        Finding::fail(format!(
+            "row and files of {} runs differ, and both versions are kept; see the difference with `innovation reconcile --verify`, \
+             then keep the database's version or, with --keep files, that of the files",
+            found.len()
+        ))
+        .with(json!({ "runs": found.len(), "run_ids": found.iter().take(LISTED_MAX).collect::<Vec<_>>() }))
+        .next_all(typable(&found).take(NEXT_MAX).map(resolve))
     })
 }
 
@@ -121,14 +139,43 @@ pub(super) fn stalled(deps: &CheckDeps) -> Check {
         |deps, database| async move {
             let limit = deps.stage_limit().as_secs();
             match database.runs(limit).await {
-            Ok(facts) if facts.stalled == 0 => Finding::ok(format!("no stage has lasted longer than {limit} s")),
-            Ok(facts) => Finding::fail(format!("{} runs are in a stage that has lasted longer than {limit} s", facts.stalled))
-                .with(facts)
-                .next("psql \"$DATABASE_URL\" -c 'SELECT \"id\", \"leaseOwner\", \"currentStage\", \"stageStartedAt\" FROM \"PipelineRun\" WHERE \"status\" = '\\''PROCESSING'\\'' ORDER BY \"stageStartedAt\" LIMIT 20'"),
-            Err(error) => unanswered(&error),
-        }
+                Ok(facts) if facts.stalled == 0 => {
+                    Finding::ok(format!("no stage has lasted longer than {limit} s"))
+                }
+                Ok(facts) => {
+                    let cancel = cancel(&facts.stalled_runs);
+                    Finding::fail(format!(
+                        "{} runs are in a stage that has lasted longer than {limit} s: their worker hangs, and loses them with the \
+                         cancellation; POST /api/pipeline/RUN_ID/retry continues a run where it stopped",
+                        facts.stalled
+                    ))
+                    .with(facts)
+                    .next_all(cancel)
+                }
+                Err(error) => unanswered(&error),
+            }
         },
     )
+}
+
+/// The command that cancels as many of these runs as fit into a line to type. None if it takes none of their ids.
+fn cancel(ids: &[String]) -> Option<String> {
+    let runs: Vec<&str> = typable(ids).take(LISTED_MAX).collect();
+    (!runs.is_empty()).then(|| format!("innovation cancel {}", runs.join(" ")))
+}
+
+/// The ids that our commands take. The frontend may have given its rows others.
+fn typable(ids: &[String]) -> impl Iterator<Item = &str> {
+    ids.iter().map(String::as_str).filter(|id| RunId::parse(id).is_ok())
+}
+
+/// Whether the flags of the database keep workers from claiming runs. A replica's own file or environment may say otherwise.
+async fn is_paused(deps: &CheckDeps, database: &PostgresStore) -> bool {
+    let configured = deps.config.modes.flags.get(PAUSE_CLAIMS.key).is_some_and(|value| value.is_on());
+    let Ok(stored) = FlagStore::load(database).await else { return configured };
+    let stored = stored.flags.iter().find(|flag| flag.key == PAUSE_CLAIMS.key);
+    let value = stored.and_then(|flag| of_json(&PAUSE_CLAIMS, flag.value.as_ref()?));
+    value.map_or(configured, |value| value.is_on())
 }
 
 pub(super) fn queue(deps: &CheckDeps) -> Check {
@@ -143,12 +190,30 @@ pub(super) fn queue(deps: &CheckDeps) -> Check {
             facts.queued, facts.oldest_queued_seconds
         );
         let is_full = usize::try_from(facts.queued).is_ok_and(|queued| queued >= max);
-        match () {
-            () if facts.queued > 0 && facts.oldest_queued_seconds > QUEUE_SECONDS_MAX || is_full => {
-                Finding::fail(told).next("innovation serve --role worker")
-            }
-            () => Finding::ok(told),
-        }
-        .with(facts)
+        let is_late = facts.queued > 0 && facts.oldest_queued_seconds > QUEUE_SECONDS_MAX;
+        let finding = if !is_late && !is_full {
+            Finding::ok(told)
+        } else if is_paused(&deps, &database).await {
+            Finding::fail(format!("{told}; the flag {} keeps workers from claiming runs", PAUSE_CLAIMS.key))
+                .next(format!(
+                    "innovation flags set {} false --reason 'accepted runs wait'",
+                    PAUSE_CLAIMS.key
+                ))
+        } else {
+            Finding::fail(told).next("innovation serve --role worker")
+        };
+        finding.with(facts)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_without_a_typable_id_need_no_command() {
+        let ids = ["a b", "run-1", "", "run-2"].map(str::to_owned);
+        assert_eq!(cancel(&ids).as_deref(), Some("innovation cancel run-1 run-2"));
+        assert_eq!(cancel(&ids[..1]), None);
+    }
 }

@@ -14,7 +14,7 @@ use crate::config::{is_private_host, weak_secrets};
 const KEY_DAYS_MAX: u32 = 90;
 
 /// Routes that everybody may ask, by design. Another one is a finding.
-const PUBLIC_ROUTES: [&str; 11] = [
+const PUBLIC_ROUTES: [&str; 14] = [
     "/brands",
     "/brands/{brand_id}",
     "/health",
@@ -26,6 +26,9 @@ const PUBLIC_ROUTES: [&str; 11] = [
     "/metrics",
     "/openapi.json",
     "/docs",
+    "/console/login",
+    "/console/logout",
+    "/console/assets/{name}",
 ];
 
 pub(super) fn grants(deps: &CheckDeps) -> Check {

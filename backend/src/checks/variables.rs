@@ -47,6 +47,12 @@ pub fn all() -> Vec<Variable> {
     all
 }
 
+/// Whether the platform sets a variable in every service.
+#[must_use]
+pub fn is_of_platform(name: &str) -> bool {
+    name.starts_with(PLATFORM)
+}
+
 /// Whether a variable's value must not be shown.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {

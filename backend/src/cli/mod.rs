@@ -1,9 +1,12 @@
 //! The command line: one file per command. Errors and progress go to stderr, results to stdout.
 
+pub mod alerts;
 pub mod audit;
 pub mod brands;
 pub mod cache;
+pub mod cancel;
 pub mod checks;
+pub mod deploy;
 mod duration;
 pub mod env;
 pub mod eval;
@@ -47,7 +50,7 @@ use crate::{
         ocr::{confined, picture},
         pictures::child as painter,
     },
-    telemetry::logs::{self, LogFormat},
+    telemetry::logs::{self, LogFormat, Sampling},
 };
 use foundation::clock::SystemClock;
 
@@ -75,6 +78,8 @@ enum Command {
     Migrate(migrate::Args),
     /// Continue failed runs where they stopped; shows them first
     Retry(retry::Args),
+    /// Cancel runs by their ids; their workers stop within a second
+    Cancel(cancel::Args),
     /// Bring together all ended runs that differ in files and database, or verify that both are equal
     Reconcile(reconcile::Args),
     /// Rehearse the rollbacks on a scratch database, and store the timings as evidence
@@ -102,14 +107,18 @@ enum Command {
     Keys(keys::Args),
     /// Show the state of the service, or of one run
     Status(status::Args),
-    /// List runs, the newest first
+    /// List runs, the newest first; or retry, cancel or delete all runs of a filter
     Runs(runs::Args),
     /// Delete all runs of a user for good; shows them first
     Forget(forget::Args),
     /// Show or remove the model's answers that runs share
     Cache(cache::Args),
+    /// Show alerts, silence a rule, or try a channel
+    Alerts(alerts::Args),
     /// Show feature flags, change them for all replicas, or roll the storage mode back
     Flags(flags::Args),
+    /// Record deployments, show them with their verdicts, or take one back
+    Deploy(deploy::Args),
     /// Check whether a service is alive; exit code 1 if it is not, 3 if it does not answer
     Healthcheck(healthcheck::Args),
 }
@@ -178,8 +187,9 @@ pub fn main() -> ExitCode {
             Command::Eval(args) => eval::run(args, config).await,
             Command::Migrate(args) => migrate::run(args, &config).await,
             Command::Retry(args) => retry::run(args, &config).await,
+            Command::Cancel(args) => cancel::run(args, &config).await,
             Command::Reconcile(args) => reconcile::run(args, config).await,
-            Command::Rehearse(args) => rehearse::run(args, config).await,
+            Command::Rehearse(args) => Box::pin(rehearse::run(args, config)).await,
             Command::Export(args) => export::run(args, config).await,
             Command::Openapi => openapi::run(),
             Command::Webhooks(args) => webhooks::run(args, &config).await,
@@ -189,7 +199,9 @@ pub fn main() -> ExitCode {
             Command::Forget(args) => forget::run(args, &config).await,
             Command::Cache(args) => cache::run(args, &config).await,
             Command::Audit(Audit::Log(args)) => audit::run(args, &config).await,
+            Command::Alerts(args) => alerts::run(args, &config).await,
             Command::Flags(args) => flags::run(args, &config).await,
+            Command::Deploy(args) => deploy::run(args, &config).await,
             Command::Healthcheck(args) => healthcheck::run(args, &config).await,
             // They have run.
             Command::Doctor(_)
@@ -269,7 +281,11 @@ fn start_logs(config: &Config, is_service: bool) {
         config::LogFormat::Json if is_service => LogFormat::Json,
         _ => LogFormat::Text { is_coloured: std::io::stderr().is_terminal() },
     };
-    let subscriber = logs::subscriber(filter, format, Arc::new(SystemClock::default()), std::io::stderr);
+    // A person who types a command reads every line.
+    let percent = if is_service { config.telemetry.log_sample_percent } else { 100 };
+    let sampling = Sampling { percent };
+    let clock = Arc::new(SystemClock::default());
+    let subscriber = logs::subscriber(filter, format, sampling, clock, std::io::stderr);
     // It fails only if a subscriber is installed already, which is equally good.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

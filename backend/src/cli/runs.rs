@@ -1,4 +1,7 @@
-//! `innovation runs`: the list of runs, newest first. While the database is away, it lists the files.
+//! `innovation runs`: the list of runs, newest first. While the database is away, it lists the files. Its subcommands change all
+//! runs of a filter.
+
+mod bulk;
 
 use std::process::ExitCode;
 
@@ -13,7 +16,10 @@ use super::{
 use crate::{app, config::Config};
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
+    #[command(subcommand)]
+    change: Option<bulk::Command>,
     /// PROCESSING, COMPLETED, FAILED or CANCELLED
     #[arg(long, value_parser = status)]
     status: Option<RunStatus>,
@@ -44,8 +50,11 @@ fn principal(text: &str) -> Result<Principal, String> {
     Principal::parse(text).map_err(|error| error.to_string())
 }
 
-/// Lists runs.
+/// Lists runs, or changes those of a filter.
 pub async fn run(args: Args, config: &Config) -> ExitCode {
+    if let Some(change) = args.change {
+        return bulk::run(change, config).await;
+    }
     let router = match app::command_router(config) {
         Ok(router) => router,
         Err(error) => return fail(&error),

@@ -19,10 +19,11 @@ use crate::{
     app::Service,
     background::Lifetime,
     config::{Config, Role},
+    console,
     health::Health,
     http::{self, ServeLimits, request_runtime::RequestRuntime},
     lifecycle,
-    telemetry::logs::Banner,
+    telemetry::{logs::Banner, traces},
     watchdog,
 };
 
@@ -66,7 +67,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let warnings = config.warnings.clone();
     watchdog::end_process_when_stuck(Handle::current()).map_err(|error| error.to_string())?;
     let service = Service::new(config).map_err(|error| error.to_string())?;
-    read_flags(&service).await;
+    tokio::join!(read_flags(&service), record_deployment(&service));
     announce(&service, role, &warnings);
     prove_reading(&service);
     let requests = RequestRuntime::start().map_err(|error| error.to_string())?;
@@ -75,11 +76,19 @@ async fn serve(config: Config) -> Result<(), String> {
     lifecycle::cancel_on_signals(service.background.token(Lifetime::Signal).clone());
     let signalled_at = Arc::new(OnceLock::new());
     let stop = drain_when_signalled(&service, drain, signalled_at.clone());
-    let serving = http::serve(listener, http::router(service.http.clone()), stop, limits);
+    let serving = http::serve(
+        listener,
+        http::router(service.http.clone(), console::pages(&service.http)),
+        stop,
+        limits,
+    );
     requests.run(serving).await.map_err(|error| error.to_string())?;
     let now = service.clock.monotonic();
     let gone = signalled_at.get().map_or(drain, |at| now.saturating_sub(*at));
-    leave(service, ending, drain.saturating_sub(gone).max(FLUSH_MIN)).await;
+    let left = leave(service, ending, drain.saturating_sub(gone).max(FLUSH_MIN));
+    left.await;
+    // The last spans are those of the last webhooks.
+    traces::shut_down().await;
     tracing::info!(event = "service_stopped", "stopped");
     Ok(())
 }
@@ -90,6 +99,12 @@ async fn read_flags(service: &Service) {
         // The task that goes on with it logs an outage.
         let _ = timeout(FLAGS_TIMEOUT, sync.pass()).await;
     }
+}
+
+/// Records the start of this process before anything can crash it, if a store answers soon.
+async fn record_deployment(service: &Service) {
+    // The task that goes on with it logs an outage.
+    let _ = timeout(FLAGS_TIMEOUT, service.deployments.recorder.start()).await;
 }
 
 /// The limits of connections, within the process's limit of open files.
@@ -212,6 +227,7 @@ async fn leave(service: Service, ending: Ending, flush_window: Duration) {
     service.background.stop(Lifetime::Process);
     wait(ending.heartbeat).await;
     let _ = timeout(GOODBYE_TIMEOUT, wait(ending.flags)).await;
+    let _ = timeout(GOODBYE_TIMEOUT, wait(Some(ending.deployment))).await;
     let _ = timeout(GOODBYE_TIMEOUT, wait(ending.notifications)).await;
     if let Some(postgres) = &service.postgres {
         // The server notices a lost client anyway.

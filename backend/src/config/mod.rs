@@ -4,13 +4,17 @@
 //! environment once, and not once per variable.
 
 pub mod access;
+pub mod alert_channels;
+pub mod alerts;
 pub mod analyst;
 pub mod answers;
 pub mod audit;
 pub mod connections;
 pub mod database;
+pub mod deployment;
 pub mod documents;
 mod dotenv;
+mod fingerprints;
 pub mod modes;
 mod network;
 pub mod ocr;
@@ -19,6 +23,7 @@ pub mod process;
 mod reader;
 mod secret_strength;
 pub mod storage;
+pub mod telemetry;
 pub mod webhooks;
 pub mod work;
 
@@ -31,10 +36,14 @@ use self::reader::Reader;
 pub use ::storage::files::config::{BucketConfig, StorageConfig, StoragePlace};
 pub use ::storage::postgres::config::DatabaseConfig;
 pub use access::AccessConfig;
+pub use alerts::AlertsConfig;
 pub use analyst::{AnalystChoice, AnalystConfig};
 pub use answers::AnswersConfig;
 pub use audit::AuditConfig;
 pub use connections::ConnectionsConfig;
+pub use deployment::{
+    ArbiterAction, ArbiterConfig, DeploymentConfig, RailwayConfig, RailwayPlan, RailwayToken,
+};
 pub use documents::DocumentsConfig;
 pub use modes::ModesConfig;
 pub use network::is_private_host;
@@ -42,6 +51,7 @@ pub use ocr::{OcrConfig, OcrSetting};
 pub use origin_rule::OriginRule;
 pub use process::{Environment, LogFormat, ProcessConfig};
 pub use reader::{Problem, Problems};
+pub use telemetry::{TelemetryConfig, TracesConfig};
 pub use webhooks::{SigningKey, Target as WebhookTarget, WebhooksConfig};
 pub use work::{Role, WorkConfig};
 
@@ -57,10 +67,13 @@ pub struct Config {
     /// `REHEARSAL_DATABASE_URL`: a database that a rehearsal fills and empties.
     pub rehearsal_database: Option<SecretString>,
     pub access: AccessConfig,
+    pub alerts: AlertsConfig,
     pub answers: AnswersConfig,
     pub audit: AuditConfig,
     pub connections: ConnectionsConfig,
+    pub deployment: DeploymentConfig,
     pub modes: ModesConfig,
+    pub telemetry: TelemetryConfig,
     pub work: WorkConfig,
     pub webhooks: WebhooksConfig,
     /// Warnings that do not prevent a start. The process logs them at the start.
@@ -111,10 +124,13 @@ impl Config {
             // A page that has its own name lead to this machine would be a stranger with every right.
             access.checks_host = access.admin_keys.is_empty() && process.host.is_loopback();
         }
+        let deployment = DeploymentConfig::read(&mut reader, process.environment);
+        let alerts = AlertsConfig::read(&mut reader, process.environment, &deployment.railway);
         let answers = AnswersConfig::read(&mut reader);
         let audit = AuditConfig::read(&mut reader);
         let connections = ConnectionsConfig::read(&mut reader);
         let modes = ModesConfig::read(&mut reader, strictness);
+        let telemetry = TelemetryConfig::read(&mut reader, strictness);
         let work = WorkConfig::read(&mut reader);
         let ocr = OcrConfig::read(&mut reader, work.run_deadline);
         let webhooks = WebhooksConfig::read(&mut reader, strictness);
@@ -139,10 +155,13 @@ impl Config {
             database,
             rehearsal_database,
             access,
+            alerts,
             answers,
             audit,
             connections,
+            deployment,
             modes,
+            telemetry,
             work,
             webhooks,
             warnings,

@@ -33,7 +33,9 @@ pub fn child_main() -> ExitCode {
 /// Forks a process for each document. The binary's `main` calls it before any runtime starts.
 #[must_use]
 pub fn server_main() -> ExitCode {
-    sandbox::serve(&PROFILE, |enforced| answer(enforced.into()))
+    // A panic would end the server, which reads without tables as well.
+    let warm_up = || drop(std::panic::catch_unwind(pipeline::document::warm_up));
+    sandbox::serve(&PROFILE, warm_up, |enforced| answer(enforced.into()))
 }
 
 /// Returns whether the parent got an answer.

@@ -25,6 +25,15 @@ const RESTART: Backoff = Backoff::new(Duration::from_millis(200), Duration::from
 /// How long a server may take to fork. It takes a tenth of a millisecond on an idle machine.
 const FORK_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The size of a pipe, unless it is changed.
+const PIPE_BYTES: usize = 64 * 1024;
+
+/// The largest size of a pipe that the system permits to any process.
+const PIPE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The room for the line before the document.
+const HEADER_BYTES: usize = 1024;
+
 /// Starts the fork server, and starts it again.
 #[derive(Debug)]
 pub(super) struct ForkServers {
@@ -121,14 +130,15 @@ pub(super) async fn read(
     bytes: &[u8],
 ) -> Result<Outcome, ServerLost> {
     let reading = async {
-        let (mut status, pipes) = ask(server)?;
-        let pid = tokio::time::timeout(FORK_TIMEOUT, number(&mut status)).await?;
-        pid?;
+        let (mut status, pipes) = ask(server, bytes.len())?;
+        // The document waits in its pipe before the child begins.
+        let forked = async { tokio::time::timeout(FORK_TIMEOUT, number(&mut status)).await? };
         let exchange = pipes.exchange(source_name, bytes, limits.output_bytes_max);
-        let Ok(ended) = tokio::time::timeout(limits.wall_timeout, exchange).await else {
+        let both = async { tokio::try_join!(forked, exchange) };
+        let Ok(ended) = tokio::time::timeout(limits.wall_timeout, both).await else {
             return Ok(Outcome::timeout(limits));
         };
-        let ended = ended?;
+        let (_pid, ended) = ended?;
         if let Some(outcome) = ended.too_long(limits) {
             return Ok(outcome);
         }
@@ -141,11 +151,17 @@ pub(super) async fn read(
 type ForkPipes =
     Pipes<tokio::net::unix::pipe::Sender, tokio::net::unix::pipe::Receiver, tokio::net::unix::pipe::Receiver>;
 
-/// Asks for a child. The server kills the child when the returned socket is closed.
-fn ask(server: &ForkServer) -> io::Result<(UnixStream, ForkPipes)> {
+/// Asks for a child that reads so many bytes. The server kills the child when the returned socket is closed.
+fn ask(server: &ForkServer, bytes: usize) -> io::Result<(UnixStream, ForkPipes)> {
     use tokio::net::unix::pipe::{Receiver, Sender};
     let (child_input, input) = io::pipe()?;
     let (output, child_output) = io::pipe()?;
+    if bytes > PIPE_BYTES {
+        let size = bytes.saturating_add(HEADER_BYTES).min(PIPE_BYTES_MAX);
+        // Both only save changes between the processes, so a smaller pipe does as well.
+        let _ = rustix::pipe::fcntl_setpipe_size(&input, size);
+        let _ = rustix::pipe::fcntl_setpipe_size(&output, size);
+    }
     let (complaints, child_complaints) = io::pipe()?;
     let (status, server_status) = std::os::unix::net::UnixStream::pair()?;
     status.set_nonblocking(true)?;

@@ -45,6 +45,10 @@ pub enum FlagError {
         "{key} was changed by revision {revision}, after revision {expected}; read it again, then decide"
     )]
     Changed { key: String, revision: u64, expected: u64 },
+    #[error(
+        "nobody can have seen revision {expected}: the newest is {revision}; read the flag again, then decide"
+    )]
+    Unseen { revision: u64, expected: u64 },
     #[error("there is no revision {0}; innovation flags history shows all")]
     NoRevision(u64),
     #[error("the order {0} is not open; innovation flags list shows the orders")]
@@ -257,6 +261,10 @@ fn check_seen(
     stored: &StoredFlags,
 ) -> Result<(), FlagError> {
     let Some(expected) = expected else { return Ok(()) };
+    if expected > stored.revision {
+        // A number that was made up would win over every change.
+        return Err(FlagError::Unseen { revision: stored.revision, expected });
+    }
     let is_storage = edits.iter().any(|(flag, _)| flag.is_storage());
     let concerns = |key: &str| {
         edits.iter().any(|(flag, _)| flag.key == key)

@@ -111,14 +111,63 @@ pub static ANSWER_CACHE: Definition = Definition {
     kind: Kind::Percentage,
     default: Value::Percentage(100),
     category: Category::Performance,
-    description: "The share of runs that use the model's answers to earlier runs of the same owner, and leave theirs.                   ANSWER_CACHE=off switches the cache off altogether.",
+    description: "The share of runs that use the model's answers to earlier runs of the same owner, and leave theirs. \
+                  ANSWER_CACHE=off switches the cache off altogether.",
     owner: "pipeline",
     since: "0.1.0",
 };
 
+/// `OBSERVABILITY_TRACING`
+pub static TRACING: Definition = Definition {
+    key: "OBSERVABILITY_TRACING",
+    variable: "FEATURE_FLAG_OBSERVABILITY_TRACING",
+    kind: Kind::Percentage,
+    default: Value::Percentage(100),
+    category: Category::Observability,
+    description: "The share of runs that are traced, each from its request to its webhook, and of requests without a run. \
+                  Only where OTEL_EXPORTER_OTLP_ENDPOINT is set.",
+    owner: "operations",
+    since: "0.1.0",
+};
+
+/// `DATABASE_WRITE_BATCHING`
+pub static WRITE_BATCHING: Definition = Definition {
+    key: "DATABASE_WRITE_BATCHING",
+    variable: "FEATURE_FLAG_DATABASE_WRITE_BATCHING",
+    kind: Kind::Percentage,
+    default: Value::Percentage(100),
+    category: Category::Database,
+    description: "The share of runs whose database writes may share a statement with those of other runs. The others \
+                  send each write alone.",
+    owner: "storage",
+    since: "0.1.0",
+};
+
+/// `SECURITY_STRICT_ORIGIN`
+pub static STRICT_ORIGIN: Definition = Definition {
+    key: "SECURITY_STRICT_ORIGIN",
+    variable: "FEATURE_FLAG_SECURITY_STRICT_ORIGIN",
+    kind: Kind::Boolean,
+    default: Value::Boolean(false),
+    category: Category::Security,
+    description: "A page of another site changes nothing, even with a key in a header, and neither does another page of \
+                  the same site. Pages of ALLOWED_ORIGINS still may.",
+    owner: "security",
+    since: "0.1.0",
+};
+
 /// All flags.
-pub static ALL: [&Definition; 6] =
-    [&DATABASE_WRITES, &FILE_FALLBACK, &PAUSE_CLAIMS, &PAUSE_ACCEPTANCE, &EXTRACTION_POOL, &ANSWER_CACHE];
+pub static ALL: [&Definition; 9] = [
+    &DATABASE_WRITES,
+    &FILE_FALLBACK,
+    &PAUSE_CLAIMS,
+    &PAUSE_ACCEPTANCE,
+    &EXTRACTION_POOL,
+    &ANSWER_CACHE,
+    &TRACING,
+    &WRITE_BATCHING,
+    &STRICT_ORIGIN,
+];
 
 /// The flag with this key.
 #[must_use]

@@ -5,6 +5,7 @@
 //! * `order` and `rollback` change the storage mode while the database is away; `order_refusal` and `settle` deal with orders that
 //!   count for nothing, and with those that the database contradicts. `wait` waits for the replicas.
 
+mod batching;
 mod content;
 mod control;
 pub mod definitions;

@@ -11,9 +11,11 @@ use super::{
     check::{Check, CheckStatus},
     checks::parser_status,
     messages,
+    outside::Outside,
     report::{DatabaseBreaker, ModelPause, Schema, StorageReport},
 };
 use crate::{
+    alerts::{admin::AlertAdmin, view::AlertView},
     background::TaskStatus,
     documents::{ocr::OcrReport, readers::ReaderReport},
     flags::FlagListing,
@@ -54,6 +56,9 @@ pub struct HealthDetails {
     /// This process's background tasks, and how the last pass of each went.
     pub background: Vec<TaskStatus>,
     pub checks: Vec<Check>,
+    /// The alerts that fire now, for an operator's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Vec<AlertView>>,
     /// This hour against the previous deployment, for an operator's key. None while unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineReport>,
@@ -130,6 +135,7 @@ impl Health {
                 background.statuses(audience == Audience::Operator)
             }),
             checks,
+            alerts: self.alerts.as_ref().filter(|_| has_key).map(AlertAdmin::firing),
             baseline,
         }
     }
@@ -165,6 +171,7 @@ impl Health {
             conflicts,
             missing_rows: self.sources.reconciler.as_deref().map(|one| one.status().missing_rows),
             is_database_breaker_open: state.breaker.map(|breaker| breaker != BreakerState::Closed),
+            pool: self.outside.as_ref().and_then(Outside::pool_state),
             is_file_alarm: state.file_alarm.is_some(),
             mirror: self.sources.router.files().mirror().lag(),
             database_clock_ahead_ms: self.clock_skew().map(|skew| skew.ahead_ms),
@@ -195,7 +202,7 @@ impl Health {
 
     /// Counts in the database if the mode has one. With files alone, it counts the open runs minus the active
     /// ones.
-    async fn queue_depth(&self) -> Option<usize> {
+    pub(super) async fn queue_depth(&self) -> Option<usize> {
         let state = self.sources.router.state();
         match &self.sources.queue_stats {
             Some(queue_stats) if state.writes_database() => {
@@ -211,12 +218,12 @@ impl Health {
         }
     }
 
-    fn model_pause(&self) -> Option<ModelPause> {
+    pub(super) fn model_pause(&self) -> Option<ModelPause> {
         self.sources.model.as_ref()?.pause().map(ModelPause::from)
     }
 
     /// Counts waiting runs by reason, in the database if the mode has one.
-    async fn waiting_runs(&self) -> Option<BTreeMap<WaitReason, usize>> {
+    pub(super) async fn waiting_runs(&self) -> Option<BTreeMap<WaitReason, usize>> {
         let state = self.sources.router.state();
         match &self.sources.queue_stats {
             Some(queue_stats) if state.writes_database() => {
@@ -228,7 +235,7 @@ impl Health {
         }
     }
 
-    async fn replicas(&self) -> Option<Vec<Replica>> {
+    pub(super) async fn replicas(&self) -> Option<Vec<Replica>> {
         let registry = self.sources.registry.clone()?;
         if !self.sources.router.writes_database() {
             return None;

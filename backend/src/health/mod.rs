@@ -15,7 +15,9 @@ mod durability;
 mod figures;
 mod messages;
 pub mod outside;
+pub mod overview;
 pub mod report;
+pub mod watched;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
@@ -29,6 +31,7 @@ use self::figures::Figures;
 pub use self::messages::Audience;
 use self::outside::Outside;
 use crate::{
+    alerts::admin::AlertAdmin,
     background::Background,
     config::{Config, Environment, StoragePlace},
     documents::readers::Readers,
@@ -187,6 +190,8 @@ pub struct Health {
     background: Option<Background>,
     /// None where only the stores are looked at.
     outside: Option<Outside>,
+    /// None where no rule is looked at.
+    alerts: Option<AlertAdmin>,
 }
 
 /// The overall status.
@@ -283,6 +288,7 @@ impl Health {
             parser: Cached::new(PARSER_KEEP, PARSER_TIMEOUT),
             background: None,
             outside: None,
+            alerts: None,
         }
     }
 
@@ -296,6 +302,12 @@ impl Health {
     #[must_use]
     pub fn with_outside(self, outside: Outside) -> Self {
         Self { outside: Some(outside), ..self }
+    }
+
+    /// Shows these alerts too.
+    #[must_use]
+    pub fn with_alerts(self, alerts: AlertAdmin) -> Self {
+        Self { alerts: Some(alerts), ..self }
     }
 
     /// The identity of this process.

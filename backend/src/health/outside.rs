@@ -7,7 +7,7 @@ use foundation::clock::timer_now;
 use storage::{
     StorageError,
     control_plane::{DatabaseInspection as _, IndexFacts},
-    postgres::PostgresStore,
+    postgres::{Connections, PostgresStore},
 };
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     llm::probe::{EndpointAnswer, EndpointProbe},
+    telemetry::metrics::PoolState,
     webhooks::Sender,
 };
 
@@ -31,6 +32,9 @@ const POOL_SHARE_MAX: f64 = 0.8;
 
 /// How long an answer from outside is cached: strangers may ask for health, and their questions must not become ours.
 const OUTSIDE_KEEP: Duration = Duration::from_secs(60);
+
+/// How long a comparison with the baseline holds: shorter than the time between two looks of the alerts.
+const BASELINE_KEEP: Duration = Duration::from_secs(5);
 
 /// How long the state of the indexes is cached: it changes with migrations.
 const INDEX_KEEP: Duration = Duration::from_secs(300);
@@ -72,11 +76,18 @@ impl Outside {
         let answers = Answers {
             latency: Cached::new(LATENCY_KEEP, TIMEOUT),
             indexes: Cached::new(INDEX_KEEP, TIMEOUT),
-            baseline: Cached::new(OUTSIDE_KEEP, TIMEOUT),
+            baseline: Cached::new(BASELINE_KEEP, TIMEOUT),
             model: Cached::new(OUTSIDE_KEEP, TIMEOUT),
             receiver: Cached::new(OUTSIDE_KEEP, TIMEOUT),
         };
         Self { database, baseline, model, receiver, answers }
+    }
+
+    /// The connections of the pool now. None without a database.
+    #[must_use]
+    pub fn pool_state(&self) -> Option<PoolState> {
+        let Connections { open, in_use, waiting, size } = self.database.as_ref()?.connections();
+        Some(PoolState { active: in_use, idle: open.saturating_sub(in_use), waiting, size })
     }
 
     /// All checks. Without `uses_database`, nothing asks the database.

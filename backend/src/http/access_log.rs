@@ -13,11 +13,18 @@ use tracing::Instrument as _;
 
 use super::{
     client_ip::client_ip,
+    codes,
     error::Problem,
     request_id::{HEADER, RequestId},
     state::HttpState,
 };
-use crate::telemetry::metrics;
+use crate::{
+    objectives::counters,
+    telemetry::{
+        metrics,
+        traces::{Answered, RequestTrace},
+    },
+};
 
 /// The metrics label for requests outside of all routes.
 const NO_ROUTE: &str = "none";
@@ -38,6 +45,10 @@ pub(super) async fn name_and_log(
     let path = request.uri().path().to_owned();
     let client = client_ip(&request, state.access.trusted_proxy_hops);
     request.extensions_mut().insert(id.clone());
+    let trace = RequestTrace::begin(request.headers());
+    if let Some(trace) = &trace {
+        request.extensions_mut().insert(trace.clone());
+    }
     // A span at error level exists at every log level, so that a warning shows its request too.
     let span = tracing::error_span!("request", request_id = id.as_str());
     async {
@@ -54,7 +65,15 @@ pub(super) async fn name_and_log(
         let took = begun.elapsed();
         let status = response.status().as_u16();
         metrics::request_answered(method, &route, status, took);
-        log(&Line { method, route: &route, status, took, code: problem.map(|problem| problem.code), client });
+        let code = problem.map(|problem| problem.code);
+        // A pause is what operators want, so it is no error of the service.
+        if code != Some(codes::ACCEPTANCE_PAUSED.name) {
+            counters::request_answered(method, &route, status, took);
+        }
+        if let Some(trace) = trace {
+            trace.end(&Answered { method, route: &route, status, request_id: id.as_str(), code });
+        }
+        log(&Line { method, route: &route, status, took, code, client });
         response
     }
     .instrument(span)

@@ -49,7 +49,7 @@ const RETRY_KEYS: Duration = Duration::from_secs(5);
 
 /// Knows the keys, and counts the wrong ones. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Doorkeeper {
+pub(crate) struct Doorkeeper {
     ring: Arc<KeyRing>,
     failed: Arc<FailedKeys>,
     trusted_proxy_hops: u8,
@@ -57,7 +57,7 @@ pub(super) struct Doorkeeper {
 
 /// Where a request comes from, and what key it has.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Visitor {
+pub(crate) struct Visitor {
     address: IpAddr,
     given: Option<KeyDigest>,
     /// Whether the key has the form of those in the database.
@@ -65,16 +65,20 @@ pub(super) struct Visitor {
 }
 
 impl Doorkeeper {
-    pub(super) fn of(state: &HttpState) -> Self {
+    pub(crate) fn of(state: &HttpState) -> Self {
         let trusted_proxy_hops = state.access.trusted_proxy_hops;
         Self { ring: state.keys.clone(), failed: state.failed_keys.clone(), trusted_proxy_hops }
     }
 
-    pub(super) fn visitor(&self, request: &Request) -> Visitor {
+    pub(crate) fn visitor(&self, request: &Request) -> Visitor {
+        self.visitor_with(request, given_key(request.headers()))
+    }
+
+    /// A visitor who gives the key in another way than in a header, such as in a form.
+    pub(crate) fn visitor_with(&self, request: &Request, key: Option<&str>) -> Visitor {
         let address = client_ip(request, self.trusted_proxy_hops);
         // All requests without an address share one.
         let address = address.map_or(Ipv4Addr::UNSPECIFIED.into(), counted);
-        let key = given_key(request.headers());
         Visitor { address, given: key.map(digest), may_be_ours: key.is_some_and(may_be_ours) }
     }
 
@@ -83,7 +87,7 @@ impl Doorkeeper {
     /// # Errors
     ///
     /// A [`Problem`] with `key_required`, `invalid_api_key`, `too_many_wrong_keys` or `keys_unavailable`.
-    pub(super) async fn caller(&self, visitor: Visitor) -> Result<Caller, Problem> {
+    pub(crate) async fn caller(&self, visitor: Visitor) -> Result<Caller, Problem> {
         let recognised = visitor.given.map(|given| self.ring.recognise(&given));
         match recognised {
             Some(Ok(caller)) => {
@@ -221,7 +225,7 @@ pub(super) fn refuse(problem: Problem) -> Response {
 
 /// The settings of the layer in front of the routes that need a permission.
 #[derive(Debug, Clone)]
-pub(super) struct Guard {
+pub(crate) struct Guard {
     doorkeeper: Doorkeeper,
     permission: Permission,
     /// `ALLOW_FRONTEND_WITHOUT_KEY`
@@ -229,12 +233,17 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(state: &HttpState, permission: Permission) -> Self {
+    pub(crate) fn new(state: &HttpState, permission: Permission) -> Self {
         let allows_frontend = state.access.allow_frontend_without_key;
         Self { doorkeeper: Doorkeeper::of(state), permission, allows_frontend }
     }
 
-    fn permit(&self, caller: Caller) -> Result<Caller, Problem> {
+    /// The caller, if they may pass.
+    ///
+    /// # Errors
+    ///
+    /// `insufficient_role`, or `keys_unavailable` where only keys of the environment count now.
+    pub(crate) fn permit(&self, caller: Caller) -> Result<Caller, Problem> {
         check_permission(&caller, self.permission)?;
         if self.permission == Permission::Administer && !self.doorkeeper.ring.may_administer(&caller) {
             let detail =
@@ -245,7 +254,7 @@ impl Guard {
     }
 
     /// Gives the handler the caller, and the actor for the audit.
-    fn note(&self, request: &mut Request, caller: Caller) {
+    pub(crate) fn note(&self, request: &mut Request, caller: Caller) {
         let address = client_ip(request, self.doorkeeper.trusted_proxy_hops);
         let request_id = request.extensions().get::<RequestId>().map(RequestId::as_str);
         let actor = Actor::of_request(&caller, address, request_id);

@@ -17,6 +17,16 @@ const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// The problems of every body whose fields are checked.
+pub(super) const PROBLEMS: &[codes::Code] = &[
+    codes::MALFORMED_JSON,
+    codes::INCOMPLETE_BODY,
+    codes::BODY_TIMEOUT,
+    codes::BODY_TOO_LARGE,
+    codes::UNSUPPORTED_MEDIA_TYPE,
+    codes::INVALID_FIELDS,
+];
+
 /// Reads a body as JSON. A body without a content type is accepted.
 ///
 /// 413 for a body over the limit, 415 for another content type, 408 if the body is too slow, 400 if it is not
@@ -57,12 +67,33 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
         bytes.await.map_err(|_| Problem::new(codes::BODY_TIMEOUT, "the body did not arrive in time"))??;
     // RFC 8259, 8.1 forbids a byte order mark, and some clients send one.
     let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-    serde_json::from_slice(text).map_err(|error| {
+    let mut body = serde_json::from_slice(text).map_err(|error| {
         // Show line and column, and never the text itself.
         let (line, column) = (error.line(), error.column());
         let detail = format!("the body is not JSON (line {line}, column {column})");
         Problem::new(codes::MALFORMED_JSON, detail)
-    })
+    })?;
+    make_whole(&mut body);
+    Ok(body)
+}
+
+/// Reads `60.0` as `60`: to JSON Schema, and to programs whose numbers are all floats, both are the same integer.
+fn make_whole(value: &mut Value) {
+    /// Up to here, a float holds every integer exactly (2^53).
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT_MAX);
+            if let Some(whole) = whole {
+                #[expect(clippy::cast_possible_truncation, reason = "it is whole, and within 2^53")]
+                let whole = whole as i64;
+                *number = whole.into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(make_whole),
+        Value::Object(fields) => fields.values_mut().for_each(make_whole),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 async fn read(body: &mut BodyDataStream, limits: &Limits) -> Result<Vec<u8>, Problem> {
@@ -102,4 +133,18 @@ fn too_large(limits: &Limits) -> Problem {
 fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whole_floats_are_integers() {
+        let mut body = json!({"a": [60.0, 0.5, -3.0], "b": {"c": 1e300, "d": 9_007_199_254_740_993_u64}});
+        make_whole(&mut body);
+        assert_eq!(body, json!({"a": [60, 0.5, -3], "b": {"c": 1e300, "d": 9_007_199_254_740_993_u64}}));
+    }
 }

@@ -43,7 +43,10 @@ codes! {
     PAGE_NOT_DRAWABLE = NOT_FOUND, "page_not_drawable", "the page cannot be shown as a picture";
     EVIDENCE_NOT_FOUND = NOT_FOUND, "evidence_not_found", "the run's report has no quote with this label";
     KEY_NOT_FOUND = NOT_FOUND, "key_not_found", "there is no key with this id";
+    SILENCE_NOT_FOUND = NOT_FOUND, "silence_not_found", "there is no such silence of an alert, or it has ended";
     FLAG_NOT_FOUND = NOT_FOUND, "flag_not_found", "there is no flag with this key, or no such change";
+    DEPLOYMENT_NOT_FOUND = NOT_FOUND, "deployment_not_found", "there is no deployment with this id";
+    OPERATION_NOT_FOUND = NOT_FOUND, "operation_not_found", "there is no bulk operation with this id";
     NO_ROUTE = NOT_FOUND, "not_found", "there is nothing at this address";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method_not_allowed", "the address does not support this method";
     NOT_ACCEPTABLE = NOT_ACCEPTABLE, "not_acceptable", "the answer is not available in a form that Accept allows";
@@ -58,10 +61,17 @@ codes! {
     KEY_ENDED = CONFLICT, "key_ended", "the key was revoked or has expired";
     KEY_IN_USE = CONFLICT, "key_in_use", "nobody ends the key they act with";
     LAST_ADMIN_KEY = CONFLICT, "last_admin_key", "no other admin key would stay valid";
+    CHANNEL_NOT_CONFIGURED = CONFLICT, "channel_not_configured", "the channel of alerts is not configured; the sentence names its variable";
+    TOO_MANY_SILENCES = CONFLICT, "too_many_silences", "there are as many silences of alerts as the service keeps";
     TOO_MANY_KEYS = CONFLICT, "too_many_keys", "there are as many valid keys as the service keeps";
     FLAG_CHANGED = CONFLICT, "flag_changed", "the flag was changed after the revision that the caller has seen";
     FLAGS_INVALID = CONFLICT, "flags_invalid", "the change would switch off all storage";
     ROLLBACK_REFUSED = CONFLICT, "rollback_refused", "the mode stops acceptance, or keeps outputs on ephemeral disks alone";
+    DEPLOYMENT_ROLLBACK_REFUSED = CONFLICT, "deployment_rollback_refused", "a deployment must not or cannot be taken back; the sentence says why";
+    OPERATION_CHANGED = CONFLICT, "operation_changed", "the number of runs differs from the expected one by more than a tenth";
+    OPERATION_CONFLICT = CONFLICT, "operation_conflict", "another bulk operation has the id";
+    OPERATION_ENDED = CONFLICT, "operation_ended", "the bulk operation has ended already";
+    TOO_MANY_OPERATIONS = CONFLICT, "too_many_operations", "as many bulk operations as may be are under way";
     RUN_DELETED = GONE, "run_deleted", "the run has been deleted";
     BODY_TOO_LARGE = PAYLOAD_TOO_LARGE, "body_too_large", "the body is too large";
     UNSUPPORTED_MEDIA_TYPE = UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "the Content-Type is not JSON";
@@ -75,11 +85,14 @@ codes! {
     KEYS_UNAVAILABLE = SERVICE_UNAVAILABLE, "keys_unavailable", "the database is away, and the key or its right cannot be checked without it";
     ACCEPTANCE_PAUSED = SERVICE_UNAVAILABLE, "acceptance_paused", "operators have paused the acceptance of runs";
     FLAGS_UNAVAILABLE = SERVICE_UNAVAILABLE, "flags_unavailable", "the flags of the database cannot be changed now";
+    PLATFORM_UNAVAILABLE = SERVICE_UNAVAILABLE, "platform_unavailable", "the platform's API cannot be asked now";
+    OPERATIONS_UNAVAILABLE = SERVICE_UNAVAILABLE, "operations_unavailable", "bulk operations need the database, which is away or does not answer in time";
     DRAINING = SERVICE_UNAVAILABLE, "draining", "this replica is stopping";
     NOT_ALONE = SERVICE_UNAVAILABLE, "not_alone", "files alone may not accept or deny a run: another replica may have it";
     QUEUE_FULL = SERVICE_UNAVAILABLE, "queue_full", "too many runs wait";
     STORAGE_UNAVAILABLE = SERVICE_UNAVAILABLE, "storage_unavailable", "no store that may hold the run can be reached";
     TOO_MANY_CONNECTIONS = SERVICE_UNAVAILABLE, "too_many_connections", "too many connections or requests of one address are open";
     DOCUMENTS_BUSY = SERVICE_UNAVAILABLE, "documents_busy", "too many pages or documents are asked for";
+    CHANNEL_FAILED = SERVICE_UNAVAILABLE, "channel_failed", "the channel of alerts did not take the message; the sentence says why";
     REQUEST_TIMED_OUT = SERVICE_UNAVAILABLE, "request_timeout", "the answer took too long";
 }

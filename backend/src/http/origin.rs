@@ -1,18 +1,19 @@
 //! Refuses what a page of another site sends through the browser of somebody who is in our network or has a session.
 //!
 //! A browser sends a simple request of any page without asking, and names the page's site in `Origin`. A header with a key is
-//! beyond simple requests: for such a request the browser asks first, and CORS answers.
+//! beyond simple requests: for such a request the browser asks first, and CORS answers. Under the flag
+//! `SECURITY_STRICT_ORIGIN`, a header with a key excuses nothing, and neither does a page of a sibling domain.
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, Method, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use url::Host;
 
 use super::{codes, error::Problem, key_header::given_digest, state::HttpState};
-use crate::config::OriginRule;
+use crate::{config::OriginRule, flags::definitions::STRICT_ORIGIN};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -23,8 +24,13 @@ pub(super) async fn refuse_foreign(State(state): State<HttpState>, request: Requ
                       the address it should have";
         return Problem::new(codes::FOREIGN_HOST, detail).into_response();
     }
-    if changes_state(request.method()) && is_foreign(&request, &state.access.allowed_origins) {
-        let detail = "a page of another site sent this request; add its origin to ALLOWED_ORIGINS, or send a key in a header";
+    let is_strict = state.flags.source.is_on(&STRICT_ORIGIN);
+    if changes_state(request.method()) && is_foreign(&request, &state.access.allowed_origins, is_strict) {
+        let detail = if is_strict {
+            "a page of another site sent this request, and SECURITY_STRICT_ORIGIN is on; add the page's origin to ALLOWED_ORIGINS"
+        } else {
+            "a page of another site sent this request; add its origin to ALLOWED_ORIGINS, or send a key in a header"
+        };
         return Problem::new(codes::FOREIGN_ORIGIN, detail).into_response();
     }
     next.run(request).await
@@ -34,17 +40,24 @@ fn changes_state(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
-fn is_foreign(request: &Request, allowed: &[OriginRule]) -> bool {
+fn is_foreign(request: &Request, allowed: &[OriginRule], is_strict: bool) -> bool {
     let headers = request.headers();
-    if given_digest(headers).is_some() {
+    if !is_strict && given_digest(headers).is_some() {
         return false;
     }
+    let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
     match headers.get(header::ORIGIN) {
+        // A page of ours that sends no referrer has no origin either. No page of another site gets the browser to say this.
+        Some(origin) if origin == "null" && site.is_some_and(|site| site == b"same-origin") => false,
         Some(origin) => {
             let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
             !is_ours(&origin, request) && !allowed.iter().any(|rule| rule.allows(&origin))
         }
-        None => headers.get(SEC_FETCH_SITE).is_some_and(|site| site.as_bytes() == b"cross-site"),
+        None => site.is_some_and(|site| match site {
+            b"cross-site" => true,
+            b"same-site" => is_strict,
+            _ => false,
+        }),
     }
 }
 
@@ -92,13 +105,16 @@ mod tests {
     #[test]
     fn pages_of_other_sites_are_foreign() {
         let allowed = [OriginRule::parse("https://app.example.com").unwrap()];
-        let is_foreign = |headers: &[(&str, &str)]| {
+        let foreign_if = |headers: &[(&str, &str)], is_strict: bool| {
             let all = [&[("host", "api.example.com")], headers].concat();
-            is_foreign(&request(&all), &allowed)
+            is_foreign(&request(&all), &allowed, is_strict)
         };
+        let is_foreign = |headers: &[(&str, &str)]| foreign_if(headers, false);
         for foreign in [
             &[("origin", "https://evil.example")][..],
             &[("origin", "null")],
+            &[("origin", "null"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
             &[("origin", "https://api.example.com.evil.example")],
             &[("origin", "https://api.example.com:8443")],
             &[("origin", "ftp://api.example.com")],
@@ -113,10 +129,25 @@ mod tests {
             &[("origin", "http://API.example.com")],
             &[("origin", "https://app.example.com"), ("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-origin")],
+            &[("origin", "null"), ("sec-fetch-site", "same-origin")],
             &[("origin", "https://evil.example"), ("authorization", "Bearer k")],
             &[("sec-fetch-site", "cross-site"), ("x-api-key", "k")],
         ] {
             assert!(!is_foreign(own), "{own:?}");
+        }
+        for foreign in [
+            &[("origin", "https://evil.example"), ("authorization", "Bearer k")][..],
+            &[("sec-fetch-site", "cross-site"), ("x-api-key", "k")],
+            &[("sec-fetch-site", "same-site")],
+        ] {
+            assert!(foreign_if(foreign, true), "{foreign:?}");
+        }
+        for own in [
+            &[("x-api-key", "k")][..],
+            &[("origin", "https://api.example.com"), ("sec-fetch-site", "same-origin")],
+            &[("origin", "https://app.example.com"), ("x-api-key", "k"), ("sec-fetch-site", "cross-site")],
+        ] {
+            assert!(!foreign_if(own, true), "{own:?}");
         }
     }
 

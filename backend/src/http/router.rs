@@ -15,7 +15,7 @@ use tower_http::{compression::CompressionLayer, normalize_path::NormalizePathLay
 
 use super::{
     access_log,
-    admin::{audit, flags, keys},
+    admin::{alerts, audit, deployments, flags, keys, operations},
     auth, brands, cors, docs,
     error::{self, Problem},
     guards, health, metrics, ofrep, openapi, origin,
@@ -82,16 +82,33 @@ fn evaluations() -> Routes {
 /// The reads of operators.
 fn operation_reads() -> Routes {
     Routes::requiring(Permission::ReadOperations)
+        .get("/api/admin/alerts", alerts::list, alerts::describe_list())
         .get("/api/admin/audit", audit::list, audit::describe())
+        .get("/api/admin/deployments", deployments::dashboard, deployments::describe_dashboard())
+        .get("/api/admin/deployments/{deployment_id}", deployments::one, deployments::describe_one())
+        .get("/api/admin/migration-health", deployments::migration, deployments::describe_migration())
         .get("/api/admin/flags", flags::list, flags::describe_list())
         .get("/api/admin/flags/{key}", flags::one, flags::describe_one())
         .get("/api/admin/flags/{key}/history", flags::history, flags::describe_history())
+        .get("/api/admin/operations", operations::list, operations::describe_list())
+        .get("/api/admin/operations/{operation_id}", operations::one, operations::describe_one())
 }
 
 fn operation_changes() -> Routes {
     Routes::requiring(Permission::Operate)
         .put("/api/admin/flags/{key}", flags::set, flags::describe_set())
+        .post("/api/admin/deployments/rollback", deployments::rollback, deployments::describe_rollback())
+        .post("/api/admin/alerts/silences", alerts::silence, alerts::describe_silence())
+        .delete("/api/admin/alerts/silences/{silence_id}", alerts::unsilence, alerts::describe_unsilence())
+        .post("/api/admin/alerts/test", alerts::test, alerts::describe_test())
         .post("/api/admin/emergency-rollback", flags::rollback, flags::describe_rollback())
+        .post("/api/admin/operations/preview", operations::preview, operations::describe_preview())
+        .post("/api/admin/operations", operations::start, operations::describe_start())
+        .post(
+            "/api/admin/operations/{operation_id}/cancel",
+            operations::cancel,
+            operations::describe_cancel(),
+        )
 }
 
 fn public() -> Routes {
@@ -145,9 +162,9 @@ pub fn public_paths() -> Vec<&'static str> {
     public().served.iter().map(|served| served.path).collect()
 }
 
-/// The whole API.
-pub fn router(state: HttpState) -> Router {
-    let mut router = public().router;
+/// The whole API, and the pages for people. The pages guard themselves; limits, access log and headers are the same.
+pub fn router(state: HttpState, pages: Router<HttpState>) -> Router {
+    let mut router = public().router.merge(pages);
     for routes in guarded().into_iter().filter(|_| state.serves_runs) {
         let Some(permission) = routes.permission else { continue };
         let guard = from_fn_with_state(auth::Guard::new(&state, permission), auth::require_permission);

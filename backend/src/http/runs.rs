@@ -15,7 +15,7 @@ mod path;
 mod quota;
 mod report;
 mod submission;
-mod to_completion;
+pub(crate) mod to_completion;
 mod view;
 
 use axum::{
@@ -33,7 +33,7 @@ use self::{
     submission::Order,
     to_completion::run_to_completion,
 };
-pub(super) use self::{
+pub(crate) use self::{
     events::follow,
     pages::{document, evidence, page},
 };
@@ -42,6 +42,7 @@ use crate::{
     access::{Caller, Scope},
     audit::Actor,
     runs::{By, Retried, Submission, SubmitError},
+    telemetry::traces::{RequestTrace, within},
 };
 use storage::control_plane::{Permission, Principal};
 
@@ -53,11 +54,12 @@ pub(super) async fn submit(State(state): State<HttpState>, request: Request) -> 
 async fn accept(state: HttpState, request: Request) -> Result<Response, Problem> {
     let is_keyless = request.extensions().get::<auth::WithoutKey>().is_some();
     let caller = request.extensions().get::<Caller>().cloned().ok_or_else(Problem::internal)?;
+    let trace = request.extensions().get::<RequestTrace>().cloned();
     let body = body::json(request, &state.limits).await?;
     let submission = match submission::parse(&body)? {
         Order::Run(submission) => submission,
         Order::Batch(_) if is_keyless => return Err(SubmitError::KeyRequired.into()),
-        Order::Batch(order) => return batches::accept(state, &caller, order).await,
+        Order::Batch(order) => return batches::accept(state, &caller, order, trace).await,
     };
     if submission.is_sample && !caller.may(Permission::Operate) {
         let roles = Permission::Operate.roles();
@@ -67,18 +69,19 @@ async fn accept(state: HttpState, request: Request) -> Result<Response, Problem>
         ));
     }
     let run_id = submission.run_id.unwrap_or_else(|| RunId::from_uuid(uuid::Uuid::now_v7()));
+    let context = trace.and_then(|trace| trace.of_run(run_id.as_str()));
     // The service's own runs count for nobody.
     let counted = (!submission.is_sample).then_some(&caller);
     let admission = quota::admit(&state, counted, &run_id).await?;
     let principal = if submission.is_sample { Principal::system() } else { caller.principal };
     let submission = Submission { run_id: Some(run_id), principal, is_keyless, ..submission };
     let runs = state.runs.clone();
-    let submitted = run_to_completion(async move {
+    let accepting = async move {
         let submitted = runs.submit(submission).await;
         quota::note(admission, submitted.is_ok());
         submitted
-    })
-    .await??;
+    };
+    let submitted = run_to_completion(within(context, accepting)).await??;
     let status_url = status_url(&submitted.run_id);
     let body = Accepted { run_id: submitted.run_id, status: submitted.status.into(), status_url };
     Ok((StatusCode::ACCEPTED, NO_STORE, Json(SubmittedBody::Run(body))).into_response())
@@ -119,7 +122,7 @@ pub(super) async fn list(
 }
 
 /// A run's report, as Markdown or as a page.
-pub(super) async fn report(
+pub(crate) async fn report(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,

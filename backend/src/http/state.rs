@@ -4,32 +4,46 @@ use std::{sync::Arc, time::Duration};
 
 use super::{fair_share::FairShare, streams::Streams};
 use crate::{
-    access::{FailedKeys, KeyAdmin, KeyRing, QuotaKeeper},
+    access::{FailedKeys, KeyAdmin, KeyRing, QuotaKeeper, Sessions},
+    alerts::admin::AlertAdmin,
     audit::Audit,
     brands::BrandFolder,
     config::AccessConfig,
+    deployments::DeploymentAdmin,
     flags::FlagControl,
     health::Health,
-    runs::{RunWatchers, Runs},
+    reconciliation::ReconcileDesk,
+    runs::{RunFinder, RunWatchers, Runs, bulk::BulkAdmin},
+    webhooks::desk::WebhookDesk,
 };
 
 /// The dependencies of the handlers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HttpState {
     pub runs: Arc<Runs>,
+    pub finder: Arc<RunFinder>,
     pub watchers: Arc<RunWatchers>,
     pub streams: Arc<Streams>,
     pub fair_share: Arc<FairShare>,
     pub health: Arc<Health>,
     pub brands: BrandFolder,
     pub flags: Arc<FlagControl>,
+    pub deployments: Arc<DeploymentAdmin>,
     pub access: Arc<AccessConfig>,
     pub keys: Arc<KeyRing>,
     pub failed_keys: Arc<FailedKeys>,
+    /// Of people on the console.
+    pub sessions: Arc<Sessions>,
     pub quotas: QuotaKeeper,
     /// None without a database.
     pub key_admin: Option<Arc<KeyAdmin>>,
     pub audit: Audit,
+    pub alerts: Arc<AlertAdmin>,
+    /// Bulk operations.
+    pub operations: BulkAdmin,
+    pub reconciliation: ReconcileDesk,
+    /// None if webhooks are off.
+    pub webhooks: Option<WebhookDesk>,
     /// Whether this process accepts and shows runs. A process that only executes them serves health and
     /// metrics.
     pub serves_runs: bool,

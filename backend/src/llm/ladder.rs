@@ -55,6 +55,8 @@ pub(super) struct Level {
     pub(super) asks_for_usage: bool,
     /// Whether to mark what the provider should cache, where the model knows such marks.
     pub(super) marks_cache: bool,
+    /// Whether to name the trace and the session of a traced call.
+    pub(super) names_trace: bool,
 }
 
 impl Level {
@@ -66,6 +68,7 @@ impl Level {
             output_tokens_max: None,
             asks_for_usage: true,
             marks_cache: true,
+            names_trace: true,
         }
     }
 }
@@ -102,6 +105,7 @@ impl Ladder {
             Objection::LimitName => Level { limits_completion: true, ..level },
             Objection::UsageOption => Level { asks_for_usage: false, ..level },
             Objection::CacheMark => Level { marks_cache: false, ..level },
+            Objection::TraceMembers => Level { names_trace: false, ..level },
             Objection::LimitValue(most) => Level { output_tokens_max: Some(most), ..level },
             Objection::Schema => match (self.setting, level.structured_output) {
                 (StructuredOutputSetting::Only(_), _) | (_, StructuredOutput::Text) => return None,
@@ -159,6 +163,8 @@ enum Objection {
     UsageOption,
     /// `cache_control`, or content in parts, which only the marks need.
     CacheMark,
+    /// OpenRouter's members `trace` and `session_id`, which other endpoints do not know.
+    TraceMembers,
 }
 
 /// Words for structured output by OpenAI, Anthropic, Google, OpenRouter, vLLM, llama.cpp and others.
@@ -201,6 +207,8 @@ fn objection(refusal: &Upstream) -> Option<Objection> {
         says(&["unrecognized", "unknown", "unexpected", "extra input", "not permitted", "unsupported"]);
     let names_routing = says(&["require parameters"])
         || said.split(|c: char| !c.is_alphanumeric()).any(|word| word == "provider");
+    let names_trace =
+        said.split(|c: char| !c.is_alphanumeric()).any(|word| word == "trace") || says(&["session id"]);
     let names_limit = says(&["max tokens", "max completion tokens", "max output tokens", "max new tokens"]);
     match refusal.status {
         Some(400 | 422) if says(&["stream options", "include usage"]) => Some(Objection::UsageOption),
@@ -215,6 +223,7 @@ fn objection(refusal: &Upstream) -> Option<Objection> {
         Some(400 | 422) if names_limit => largest_limit(&said).map(Objection::LimitValue),
         None | Some(400 | 405 | 415 | 422 | 500 | 501) if says(&SCHEMA_WORDS) => Some(Objection::Schema),
         Some(400 | 422) if names_routing && is_unknown_member => Some(Objection::Routing),
+        Some(400 | 422) if names_trace && is_unknown_member => Some(Objection::TraceMembers),
         Some(400 | 404 | 422 | 503) if says(&["no endpoint", "no provider"]) && says(&["parameter"]) => {
             Some(Objection::Schema)
         }
@@ -284,6 +293,12 @@ mod tests {
         assert_eq!(objection(&by_location), Some(Objection::Routing));
         let routing = refusal(400, "Unrecognized request argument supplied: provider");
         assert_eq!(objection(&routing), Some(Objection::Routing));
+        for message in [
+            "Unrecognized request argument supplied: trace",
+            "body.session_id: Extra inputs are not permitted",
+        ] {
+            assert_eq!(objection(&refusal(400, message)), Some(Objection::TraceMembers), "{message}");
+        }
         let limit = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens'.";
         for (message, most) in [
             ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 8_192),

@@ -41,6 +41,10 @@ use super::{
 };
 
 pub use super::resilience::RetryConfig;
+use crate::telemetry::{
+    metrics::{self, Operation},
+    traces::{self, Asked, ModelCall},
+};
 
 /// A model behind OpenRouter or a compatible endpoint. The process has one, so that all runs share the
 /// gate and the connections.
@@ -118,7 +122,27 @@ impl LlmClient for OpenRouter {
         cancel: &CancellationToken,
     ) -> Result<Completion, LlmError> {
         let mut call = Call::new(source)?;
-        let first = self.ask(&call, spend_limit_usd, cancel).await;
+        let (began, span) = (self.clock.monotonic(), self.begin_span(&call));
+        call.trace = span.ids();
+        let result = self.complete_call(&mut call, spend_limit_usd, cancel).await;
+        self.note_call(span, began, &result);
+        result
+    }
+
+    fn note_oddities(&self, run: &RunId, oddities: Oddities) {
+        self.oddities.note(run, oddities);
+    }
+}
+
+impl OpenRouter {
+    /// Makes a call, and one more with a higher limit if the answer was cut off at this program's own.
+    async fn complete_call(
+        &self,
+        call: &mut Call<'_>,
+        spend_limit_usd: Option<f64>,
+        cancel: &CancellationToken,
+    ) -> Result<Completion, LlmError> {
+        let first = self.ask(call, spend_limit_usd, cancel).await;
         let Err(cut_off) = first else { return first };
         let cost_is_known = spend_limit_usd.is_none() || !cut_off.usage.cost_is_unknown;
         if cut_off.code != LlmErrorCode::LlmTruncated
@@ -129,7 +153,7 @@ impl LlmClient for OpenRouter {
         }
         call.output_tokens_max = call.output_tokens_max.saturating_mul(2);
         let left_usd = spend_limit_usd.map(|limit| (limit - cut_off.usage.cost_usd).max(0.0));
-        match self.ask(&call, left_usd, cancel).await {
+        match self.ask(call, left_usd, cancel).await {
             Ok(mut completion) => {
                 completion.usage += cut_off.usage;
                 completion.attempts += cut_off.attempts;
@@ -148,12 +172,36 @@ impl LlmClient for OpenRouter {
         }
     }
 
-    fn note_oddities(&self, run: &RunId, oddities: Oddities) {
-        self.oddities.note(run, oddities);
+    fn begin_span(&self, call: &Call<'_>) -> ModelCall {
+        traces::begin_model_call(&Asked {
+            provider: provider_name(&self.completions),
+            model: &self.model,
+            host: self.completions.host_str().unwrap_or_default(),
+            port: self.completions.port_or_known_default(),
+            run: call.run.as_str(),
+            output_tokens_max: call.output_tokens_max,
+        })
     }
-}
 
-impl OpenRouter {
+    /// Notes how a call ended, in its span and in the metrics.
+    fn note_call(&self, span: ModelCall, began: Duration, result: &Result<Completion, LlmError>) {
+        let took = self.clock.monotonic().saturating_sub(began);
+        let provider = provider_name(&self.completions);
+        let (error, attempts, usage) = match result {
+            Ok(completion) => ("", completion.attempts, &completion.usage),
+            Err(error) => (code_name(error.code), error.attempts, &error.usage),
+        };
+        metrics::model_called(provider, &self.model, error, took, usage);
+        // A call of a run that was cancelled says nothing about the model.
+        if !matches!(result, Err(error) if error.code == LlmErrorCode::Cancelled) {
+            metrics::call_ended(Operation::ModelCall, attempts, result.is_ok());
+        }
+        match result {
+            Ok(completion) => span.answered(completion),
+            Err(_) => span.failed(error, attempts, usage),
+        }
+    }
+
     /// Makes one call with its retries.
     async fn ask(
         &self,
@@ -186,6 +234,33 @@ impl OpenRouter {
             is_finished: reply.is_finished,
             structured_output,
         })
+    }
+}
+
+/// The endpoint's name by the conventions of GenAI. Others than the well-known ones speak OpenRouter's wire format.
+fn provider_name(endpoint: &Url) -> &'static str {
+    match endpoint.host_str() {
+        Some("api.openai.com") => "openai",
+        Some("api.mistral.ai") => "mistral_ai",
+        Some("api.groq.com") => "groq",
+        Some("api.deepseek.com") => "deepseek",
+        _ => "openrouter",
+    }
+}
+
+/// The code of an error in metrics and traces, in the words of the API's error codes.
+const fn code_name(code: LlmErrorCode) -> &'static str {
+    match code {
+        LlmErrorCode::LlmRateLimit => "LLM_RATE_LIMIT",
+        LlmErrorCode::LlmCredits => "LLM_CREDITS",
+        LlmErrorCode::LlmCostLimit => "LLM_COST_LIMIT",
+        LlmErrorCode::LlmAuth => "LLM_AUTH",
+        LlmErrorCode::LlmTimeout => "LLM_TIMEOUT",
+        LlmErrorCode::LlmInvalidOutput => "LLM_INVALID_OUTPUT",
+        LlmErrorCode::LlmTruncated => "LLM_TRUNCATED",
+        LlmErrorCode::LlmRefused => "LLM_REFUSED",
+        LlmErrorCode::LlmError => "LLM_ERROR",
+        LlmErrorCode::Cancelled => "CANCELLED",
     }
 }
 

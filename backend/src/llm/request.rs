@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{ladder::Level, routing::Routing};
+use crate::telemetry::traces::ParentIds;
 
 /// Anthropic accepts at most this many cache breakpoints per request.
 const CACHE_BREAKPOINTS_MAX: usize = 4;
@@ -33,6 +34,12 @@ struct Body<'a> {
     /// OpenRouter always states the usage of a stream. Other endpoints need this option.
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<Value>,
+    /// OpenRouter joins its own trace of the call to ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<Value>,
+    /// OpenRouter groups the calls of a run by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<&'a str>,
 }
 
 /// The models to use, and how.
@@ -43,12 +50,15 @@ pub(super) struct Asking<'a> {
     pub(super) routing: &'a Routing,
     pub(super) level: Level,
     pub(super) output_tokens_max: u32,
+    /// The span of the call. None if it is not traced.
+    pub(super) trace: Option<&'a ParentIds>,
 }
 
 /// Writes the body: structured output of this level, the operator's constraints, and streaming. It sets cache
 /// marks on suitable blocks if the model supports them and the endpoint has not refused them.
 pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_json::Result<String> {
-    let Asking { model, fallback_models, routing, level, output_tokens_max } = *asking;
+    let Asking { model, fallback_models, routing, level, output_tokens_max, trace } = *asking;
+    let trace = trace.filter(|_| level.names_trace);
     let output_tokens_max =
         level.output_tokens_max.map_or(output_tokens_max, |most| output_tokens_max.min(most));
     let models = if fallback_models.is_empty() {
@@ -70,6 +80,15 @@ pub(super) fn body(request: &CompletionRequest, asking: &Asking<'_>) -> serde_js
         max_completion_tokens: level.limits_completion.then_some(output_tokens_max),
         stream: true,
         stream_options: level.asks_for_usage.then(|| json!({"include_usage": true})),
+        trace: trace.map(|ids| {
+            json!({
+                "trace_id": ids.trace_id,
+                "parent_span_id": ids.span_id,
+                "span_name": format!("chat {model}"),
+                "generation_name": request.stage.to_string(),
+            })
+        }),
+        session_id: trace.map(|_| request.run.as_str()),
     })
 }
 

@@ -44,6 +44,10 @@ pub const MIGRATIONS: &[Migration<'static>] = migrations![
     "20261201100200_index_runs_by_principal",
     "20261202130000_add_answer_cache",
     "20261202140000_add_batches",
+    "20261202150000_add_alerts",
+    "20261202160000_add_deployments",
+    "20261202170000_index_runs_by_error_code",
+    "20261202180000_add_bulk_operations",
 ];
 
 /// How many migrations were live before this service had its own. A database with tables and without a record

@@ -16,7 +16,12 @@ use super::{
     service::Runs,
     submit::{SubmitError, Submitted},
 };
-use crate::{access::Scope, documents::name, flags::definitions::PAUSE_ACCEPTANCE, telemetry::metrics};
+use crate::{
+    access::Scope,
+    documents::name,
+    flags::definitions::PAUSE_ACCEPTANCE,
+    telemetry::{metrics, traces},
+};
 use foundation::failpoints;
 use storage::{
     Batch, BatchAcceptance, BatchRun, BatchSubmission, RunRequest, RunSubmission, StorageError,
@@ -110,7 +115,8 @@ impl BatchOrder {
         for ((brand, profile), number) in self.brands.iter().zip(profiles).zip(0_i64..) {
             let (url, user_id) = (self.document_url.clone(), self.user_id.clone());
             let request = RunRequest::by_url(source.to_owned(), url, brand.clone(), user_id)?
-                .of_principal(self.principal.clone());
+                .of_principal(self.principal.clone())
+                .with_trace_parent(traces::kept_parent(self.batch_id.run_id(brand).as_str()));
             let request = match profile {
                 Some(profile) => request.of_company(company_name(profile)),
                 None => request,
@@ -159,19 +165,28 @@ impl Runs {
         if self.queue.is_full().await && !self.is_known(first).await {
             return Err(SubmitError::QueueFull);
         }
+        let began = self.clock.monotonic();
         match self.router.accept_batch(&new).await {
             Ok(BatchAcceptance::New) => {
                 failpoints::hit("batch-accepted");
                 tracing::info!(event = "batch_accepted", batch_id = %batch_id, runs = new.runs.len(), "a batch is accepted");
-                for _ in &new.runs {
+                let took = self.clock.monotonic().saturating_sub(began);
+                for run in &new.runs {
+                    traces::accepted(run.id.as_str(), took);
                     metrics::run_accepted();
                     self.queue.note_waiting().await;
                 }
                 self.worker.wake();
                 Ok(answer(&new.batch, |_| RunStatus::Processing))
             }
-            Ok(BatchAcceptance::Existing) => self.accepted_batch(&new.batch).await,
-            Ok(BatchAcceptance::Mismatch) => Err(SubmitError::BatchMismatch(batch_id)),
+            Ok(BatchAcceptance::Existing) => {
+                metrics::submission_repeated(true);
+                self.accepted_batch(&new.batch).await
+            }
+            Ok(BatchAcceptance::Mismatch) => {
+                metrics::submission_repeated(false);
+                Err(SubmitError::BatchMismatch(batch_id))
+            }
             Ok(BatchAcceptance::Deleted(run)) => Err(SubmitError::BatchRunDeleted(run)),
             Err(_) if self.router.is_disabled() => Err(SubmitError::PersistenceDisabled),
             Err(error) => {

@@ -154,13 +154,19 @@ pub fn picture_tag(kept: &KeptDocument, page: u32) -> String {
     format!("\"{}-{page}-{RENDERER}\"", kept.sha256)
 }
 
-/// The quote of a run's report with this label, such as `E12`.
+/// The quotes of a run's report, in its order. None before the last stage is stored.
 #[must_use]
-pub fn quote_of(view: &RunView, label: &str) -> Option<ReportQuote> {
+pub fn quotes_of(view: &RunView) -> Option<Vec<ReportQuote>> {
     let outputs = view.stages.iter().filter_map(|stage| stage.output.clone());
     // A record of another release that this one cannot read has no quotes for it.
     let records: Vec<StageRecord> =
         outputs.filter_map(|output| serde_json::from_value(Value::Object(output)).ok()).collect();
     let input = ReportInput::of_records(&view.run_id, &records)?;
-    quotes(&input).ok()?.into_iter().find(|quote| quote.label == label)
+    quotes(&input).ok()
+}
+
+/// The quote of a run's report with this label, such as `E12`.
+#[must_use]
+pub fn quote_of(view: &RunView, label: &str) -> Option<ReportQuote> {
+    quotes_of(view)?.into_iter().find(|quote| quote.label == label)
 }

@@ -199,7 +199,7 @@ impl Runs {
         Ok(RunList { page, runs })
     }
 
-    fn brand_name(&self, id: &BrandId) -> Option<String> {
+    pub(super) fn brand_name(&self, id: &BrandId) -> Option<String> {
         Some(self.brands.load(id).ok()?.brand_name.clone())
     }
 

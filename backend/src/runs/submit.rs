@@ -13,7 +13,7 @@ use super::service::Runs;
 use crate::{
     documents::{address::AddressError, name, sample},
     flags::definitions::PAUSE_ACCEPTANCE,
-    telemetry::metrics,
+    telemetry::{metrics, traces},
 };
 use foundation::failpoints;
 use storage::{
@@ -122,6 +122,7 @@ impl Runs {
                 SubmitError::Unavailable(StorageError::new(StorageErrorKind::Invalid, error.to_string()))
             })?;
         let request = request.of_principal(submission.principal).with_cache_off(submission.cache_off);
+        let request = request.with_trace_parent(traces::kept_parent(run_id.as_str()));
         let request = match profile {
             Some(profile) => request.of_company(company_name(&profile)),
             None => request,
@@ -134,6 +135,7 @@ impl Runs {
         if self.worker.is_working_on(&run_id) {
             // This process has accepted the run already, so its answer is known.
             if let Some(accepted) = self.accepted_here(&new).await {
+                metrics::submission_repeated(accepted.is_ok());
                 return accepted;
             }
         }
@@ -149,12 +151,14 @@ impl Runs {
         if new.request.cache_off {
             self.answers.opt_out(&run_id, &new.request.principal).await;
         }
+        let began = self.clock.monotonic();
         match self.router.accept(&new, lease).await {
             Ok(Acceptance::New(fence)) => {
                 failpoints::hit("accepted");
                 let waits = fence.is_none();
                 tracing::info!(event = "run_accepted", run_id = %run_id, waits, "[{run_id}] accepted");
                 metrics::run_accepted();
+                traces::accepted(run_id.as_str(), self.clock.monotonic().saturating_sub(began));
                 if submission.is_keyless {
                     self.keyless.note(&new, self.clock.monotonic());
                 }
@@ -167,8 +171,14 @@ impl Runs {
                 }
                 Ok(Submitted { run_id, status: RunStatus::Processing })
             }
-            Ok(Acceptance::Existing(status)) => Ok(Submitted { run_id, status }),
-            Ok(Acceptance::RequestMismatch) => Err(SubmitError::RequestMismatch(run_id)),
+            Ok(Acceptance::Existing(status)) => {
+                metrics::submission_repeated(true);
+                Ok(Submitted { run_id, status })
+            }
+            Ok(Acceptance::RequestMismatch) => {
+                metrics::submission_repeated(false);
+                Err(SubmitError::RequestMismatch(run_id))
+            }
             Ok(Acceptance::Deleted) => Err(SubmitError::Deleted(run_id)),
             Err(_) if self.router.is_disabled() => Err(SubmitError::PersistenceDisabled),
             Err(error) => {

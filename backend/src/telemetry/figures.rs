@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::metrics_json::Sample;
+use super::{metrics_json::Sample, names};
 
 /// Routes that say nothing about the service's work.
 const LEFT_OUT: [&str; 5] = ["/health", "/api/health", "/metrics", "/openapi.json", "/docs"];
@@ -46,15 +46,15 @@ impl Counts {
             if LEFT_OUT.iter().any(|out| route == *out || route.starts_with("/health/")) {
                 continue;
             }
-            match name.as_str() {
-                "innovation_http_requests_total" => {
+            match of(name) {
+                (name, "total") if name == names::HTTP_REQUESTS.name => {
                     counts.requests += value;
                     if labels.get("status").is_some_and(|status| status.starts_with('5')) {
                         counts.errors += value;
                     }
                 }
-                "innovation_http_request_duration_seconds_sum" => counts.seconds += value,
-                "innovation_http_request_duration_seconds_bucket" => {
+                (name, "sum") if name == names::HTTP_REQUEST_DURATION.name => counts.seconds += value,
+                (name, "bucket") if name == names::HTTP_REQUEST_DURATION.name => {
                     let bound = labels.get("le").and_then(|bound| bound.parse().ok());
                     counts.add_bucket(bound.unwrap_or(f64::INFINITY), *value);
                 }
@@ -99,6 +99,11 @@ impl Counts {
             ..Figures::default()
         }
     }
+}
+
+/// A sample's metric, and the suffix of its kind.
+fn of(sample: &str) -> (&str, &str) {
+    sample.rsplit_once('_').unwrap_or((sample, ""))
 }
 
 /// The quantile of cumulative buckets, linear within a bucket as in Prometheus. Above the last bound, that bound.

@@ -7,6 +7,7 @@
 
 mod banner;
 mod fields;
+mod sampling;
 
 use std::{io::Write as _, str::FromStr, sync::Arc};
 
@@ -23,8 +24,9 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-pub use self::banner::Banner;
 use self::fields::Fields;
+pub use self::{banner::Banner, sampling::Sampling};
+use crate::telemetry::metrics;
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,18 +56,20 @@ impl FromStr for LogFormat {
 pub fn subscriber<W>(
     filter: EnvFilter,
     format: LogFormat,
+    sampling: Sampling,
     clock: Arc<dyn Clock>,
     writer: W,
 ) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    tracing_subscriber::registry().with(filter).with(Lines { format, clock, writer })
+    tracing_subscriber::registry().with(filter).with(Lines { format, sampling, clock, writer })
 }
 
 #[derive(Debug)]
 struct Lines<W> {
     format: LogFormat,
+    sampling: Sampling,
     clock: Arc<dyn Clock>,
     writer: W,
 }
@@ -104,6 +108,10 @@ where
         let message = own.take_message();
         fields.extend(&own);
         let metadata = event.metadata();
+        if *metadata.level() >= Level::INFO && !self.sampling.keeps(&fields) {
+            metrics::log_line_left_out();
+            return;
+        }
         let line = match self.format {
             LogFormat::Json => self.json(*metadata.level(), metadata.target(), &message, fields),
             LogFormat::Text { is_coloured } => self.text(*metadata.level(), &message, &fields, is_coloured),

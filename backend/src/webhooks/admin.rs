@@ -111,9 +111,7 @@ impl WebhookAdmin {
     pub async fn send_now(&self, dispatcher: &WebhookDispatcher) -> Result<SentNow, StorageError> {
         let before = self.counts().await?;
         let visibility = dispatcher.visibility_timeout();
-        for (_, outbox) in self.outboxes() {
-            outbox.hasten(visibility).await?;
-        }
+        self.hasten(visibility).await?;
         let begun = dispatcher.clock.monotonic();
         let mut attempts = 0;
         loop {
@@ -134,6 +132,19 @@ impl WebhookAdmin {
                 tokio::time::sleep(POLL).await;
             }
         }
+    }
+
+    /// Makes all pending events due now, and returns how many waited.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    pub async fn hasten(&self, visibility_timeout: Duration) -> Result<usize, StorageError> {
+        let mut hastened = 0;
+        for (_, outbox) in self.outboxes() {
+            hastened += outbox.hasten(visibility_timeout).await?;
+        }
+        Ok(hastened)
     }
 
     fn outboxes(&self) -> impl Iterator<Item = (Source, &dyn Outbox)> {

@@ -98,8 +98,9 @@ fn started(run: &RunRecord, generation: i32, number: u8) -> Content {
 }
 
 fn stage_update(record: &StageRecord) -> Content {
-    let Ok(output) = serde_json::to_string(record) else { return Content::NotYet };
-    update(record.meta.stage.number().into(), "COMPLETED", &output, Some(record.meta.finished_at))
+    // The bytes that row and file have.
+    let Ok(sealed) = record.sealed() else { return Content::NotYet };
+    update(record.meta.stage.number().into(), "COMPLETED", &sealed.json, Some(record.meta.finished_at))
 }
 
 fn update(number: i32, status: &str, output: &str, at: Option<Timestamp>) -> Content {

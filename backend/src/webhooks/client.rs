@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::sign;
-use crate::config::WebhookTarget;
+use crate::{config::WebhookTarget, telemetry::traces::WebhookTrace};
 use foundation::tls;
 use storage::DueDelivery;
 
@@ -69,6 +69,19 @@ pub enum Sent {
     Unanswered(String),
 }
 
+impl Sent {
+    /// The result and the kind of the failure, as metrics and traces name them.
+    pub(super) const fn as_words(&self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Delivered => ("delivered", None),
+            Self::Gone => ("gone", Some("410")),
+            Self::TooLarge => ("too_large", Some("413")),
+            Self::Refused(_) => ("refused", Some("refused")),
+            Self::Unanswered(_) => ("unanswered", Some("unanswered")),
+        }
+    }
+}
+
 impl Sender {
     /// Creates the HTTP client, and reads `EXTRA_CA_FILE`.
     ///
@@ -95,18 +108,37 @@ impl Sender {
     }
 
     /// Posts the body of an event.
-    pub async fn post(&self, due: &DueDelivery, route: &str, body: Vec<u8>, timestamp: i64) -> Sent {
+    pub async fn post(
+        &self,
+        due: &DueDelivery,
+        route: &str,
+        body: Vec<u8>,
+        timestamp: i64,
+        trace: &WebhookTrace,
+    ) -> Sent {
         if body.len() > BODY_BYTES_MAX {
             return Sent::TooLarge;
         }
         let id = sign::id(&due.run, due.generation, due.event);
-        self.send(&id, self.url(&format!("{}/{route}", due.run)), body, timestamp).await
+        self.send(&id, self.url(&format!("{}/{route}", due.run)), body, timestamp, Some(trace)).await
+    }
+
+    /// The receiver's host.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        let (_, rest) = self.target.base_url.split_once("://")?;
+        let end = if rest.starts_with('[') {
+            rest.find(']')? + 1
+        } else {
+            rest.find(['/', ':']).unwrap_or(rest.len())
+        };
+        rest.get(..end).filter(|host| !host.is_empty())
     }
 
     /// Asks the frontend to create a run's row before its first event.
     pub async fn init(&self, due: &DueDelivery, body: Vec<u8>, timestamp: i64) -> Sent {
         let id = format!("{}.init", due.run);
-        self.send(&id, self.url("init"), body, timestamp).await
+        self.send(&id, self.url("init"), body, timestamp, None).await
     }
 
     /// Whether the receiver answers at all: the status of a HEAD of its own page. No event is sent.
@@ -125,10 +157,20 @@ impl Sender {
         }
     }
 
-    async fn send(&self, id: &str, url: String, body: Vec<u8>, timestamp: i64) -> Sent {
-        let Ok(headers) = self.headers(id, timestamp, &body) else {
+    async fn send(
+        &self,
+        id: &str,
+        url: String,
+        body: Vec<u8>,
+        timestamp: i64,
+        trace: Option<&WebhookTrace>,
+    ) -> Sent {
+        let Ok(mut headers) = self.headers(id, timestamp, &body) else {
             return Sent::Refused("the headers cannot be written".to_owned());
         };
+        if let Some(trace) = trace {
+            trace.write(&mut headers);
+        }
         let request = self.client.post(url).headers(headers).body(body);
         match request.send().await {
             Ok(response) => outcome(response).await,

@@ -15,6 +15,7 @@
 pub mod admin;
 pub mod body;
 mod client;
+pub mod desk;
 pub mod sign;
 
 use std::{sync::Arc, time::Duration};
@@ -27,7 +28,10 @@ use self::{
     body::{Content, Source, content},
     client::Sent,
 };
-use crate::telemetry::metrics;
+use crate::telemetry::{
+    metrics::{self, Operation},
+    traces::{self, WebhookRequest},
+};
 use foundation::{
     failpoints,
     resilience::{Backoff, Jitter},
@@ -132,6 +136,11 @@ impl WebhookDispatcher {
             Err(refusal) => return self.postpone(outbox, due, &refusal).await,
         };
         metrics::webhook(outcome.as_str());
+        if matches!(outcome, DeliveryOutcome::Delivered | DeliveryOutcome::GaveUp | DeliveryOutcome::TooLarge)
+        {
+            let attempts = u32::try_from(due.attempt).unwrap_or(1);
+            metrics::call_ended(Operation::Webhook, attempts, outcome == DeliveryOutcome::Delivered);
+        }
         let run = &due.run;
         let (event, attempt) = (due.event.name(), due.attempt);
         match outcome {
@@ -163,8 +172,12 @@ impl WebhookDispatcher {
         if due.is_gone {
             return Ok(Ok(DeliveryOutcome::Gone));
         }
+        let mut kept = None;
         let found = match outbox.load(&due.run).await? {
-            Some(run) => content(&run, due.generation, due.event, source),
+            Some(run) => {
+                kept = run.request.as_ref().and_then(|request| request.trace_parent.clone());
+                content(&run, due.generation, due.event, source)
+            }
             None if outbox.is_deleted(&due.run).await? => Content::Superseded,
             None => Content::NotYet,
         };
@@ -180,9 +193,10 @@ impl WebhookDispatcher {
             self.init(due).await?;
         }
         let now = || self.clock.now().timestamp();
-        let mut sent = self.sender.post(due, route, body.to_string().into_bytes(), now()).await;
+        let kept = kept.as_deref();
+        let mut sent = self.post(due, route, kept, body.to_string().into_bytes(), now()).await;
         if let (Sent::TooLarge, Some(shorter)) = (&sent, shorter) {
-            sent = self.sender.post(due, route, shorter.to_string().into_bytes(), now()).await;
+            sent = self.post(due, route, kept, shorter.to_string().into_bytes(), now()).await;
         }
         Ok(match sent {
             Sent::Delivered => Ok(DeliveryOutcome::Delivered),
@@ -191,6 +205,31 @@ impl WebhookDispatcher {
             Sent::Refused(reason) => Err(Refusal { reason, may_follow: false }),
             Sent::Unanswered(reason) => Err(Refusal { reason, may_follow: true }),
         })
+    }
+
+    /// Posts a body, as a span of the run's trace.
+    async fn post(
+        &self,
+        due: &DueDelivery,
+        route: &str,
+        kept: Option<&str>,
+        body: Vec<u8>,
+        timestamp: i64,
+    ) -> Sent {
+        let trace = traces::begin_webhook(&WebhookRequest {
+            run: due.run.as_str(),
+            kept,
+            event: due.event.name(),
+            route,
+            attempt: due.attempt,
+            host: self.sender.host(),
+        });
+        let began = self.clock.monotonic();
+        let sent = self.sender.post(due, route, body, timestamp, &trace).await;
+        let (result, error) = sent.as_words();
+        metrics::webhook_sent(result, self.clock.monotonic().saturating_sub(began));
+        trace.end(result, error);
+        sent
     }
 
     /// Asks the frontend to create the row of a run from which it has received no event. The frontend leaves

@@ -1,32 +1,25 @@
 //! A run's first step: fetches the document or finds it spooled, and has it read in a confined child.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use pipeline::{
-    document::CompressedDocument,
+    document::{CompressedDocument, Document, Page},
     failure::{FailureCode, RunFailure},
     record::sha256_hex,
-};
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite},
 };
 use tracing::Instrument as _;
 use url::Url;
 
-use super::settings::WorkerDeps;
+use super::{download::Kept, settings::WorkerDeps};
 use crate::{
     documents::{
-        fetch::{Download, Sink},
+        fetch::Download,
         name,
         readers::{ReadingMethod, Requester},
         sample,
     },
     flags::definitions::EXTRACTION_POOL,
+    telemetry::{metrics, traces},
 };
 use foundation::failpoints;
 use storage::{
@@ -45,7 +38,9 @@ pub(super) async fn read(
 ) -> Result<CompressedDocument, RunFailure> {
     let has_files = router.expects_files();
     let is_sample = sample::is_address(url);
-    let is_spooled = is_sample || (has_files && router.files().is_spooled(&fence.run));
+    // Nobody has spooled the document of a run that begins.
+    let may_be_spooled = has_files && fence.epoch > 1;
+    let is_spooled = is_sample || (may_be_spooled && router.files().is_spooled(&fence.run));
     // Every log line of the download names the run.
     let span = tracing::error_span!("document", run_id = %fence.run);
     let fetched = if is_spooled { None } else { Some(fetch(deps, url).instrument(span).await?) };
@@ -56,10 +51,10 @@ pub(super) async fn read(
     let mut is_new = fetched.is_some();
     let mut server_name = None;
     let kept = match fetched {
-        Some(Fetched::Kept(file, download)) => {
+        Some(Fetched::Kept(kept, download)) => {
             failpoints::hit("document-fetched");
             server_name = download.name;
-            Some(read_all(file).await?)
+            Some(kept.into_bytes().await.map_err(|error| not_kept(&error))?)
         }
         Some(Fetched::NotKept(reason)) => {
             tracing::warn!(
@@ -96,7 +91,14 @@ pub(super) async fn read(
     } else {
         ReadingMethod::ProcessPerDocument
     };
-    let extraction = deps.readers.extract_held(&requester, in_memory, method, source_name, &bytes);
+    let extraction = async {
+        let began = deps.clock.monotonic();
+        let read = deps.readers.extract_held(&requester, in_memory, method, source_name, &bytes).await;
+        let took = deps.clock.monotonic().saturating_sub(began);
+        metrics::document_read(read.is_ok(), took);
+        traces::document_read(read.is_ok(), took);
+        read
+    };
     let (document, ()) = tokio::join!(extraction, spooling);
     let document = document?;
     if is_new && has_files {
@@ -106,11 +108,34 @@ pub(super) async fn read(
         keep(router.files().clone(), fence.clone(), bytes);
     }
     router.files().note_document(&fence.run, DocumentSummary::new(&document, sha256));
-    // Packing megabytes of text would block the other tasks of this thread.
-    let packed = tokio::task::spawn_blocking(|| CompressedDocument::new(document)).await;
-    packed
-        .unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
-        .map_err(|error| RunFailure::from_compression(None, &error))
+    pack(document).await
+}
+
+/// Packs the document for the time in which models think.
+async fn pack(document: Document) -> Result<CompressedDocument, RunFailure> {
+    /// Packing more would block the other tasks of this thread; this much takes less than a millisecond.
+    const PACKED_AT_ONCE_MAX: usize = 64 * 1024;
+    let packed = if packed_bytes(&document) <= PACKED_AT_ONCE_MAX {
+        CompressedDocument::new(document)
+    } else {
+        let packed = tokio::task::spawn_blocking(|| CompressedDocument::new(document)).await;
+        packed.unwrap_or_else(|panic| Err(std::io::Error::other(panic).into()))
+    };
+    packed.map_err(|error| RunFailure::from_compression(None, &error))
+}
+
+/// About as many bytes as are packed. A stranger may have put most of them where no reader sees them.
+fn packed_bytes(document: &Document) -> usize {
+    /// The bytes of a page, a mark or a passage beside its text.
+    const FIELDS_BYTES: usize = 128;
+    let of_page = |page: &Page| {
+        let facts = 1 + page.marks.len() + page.running_header_lines.len();
+        page.text.len() + page.label.as_ref().map_or(0, String::len) + facts * FIELDS_BYTES
+    };
+    let pages: usize = document.pages.iter().map(of_page).sum();
+    let hidden: usize = document.hidden.iter().map(|hidden| hidden.text.len() + FIELDS_BYTES).sum();
+    let warnings: usize = document.warnings.iter().map(String::len).sum();
+    pages + hidden + warnings + document.title.as_ref().map_or(0, String::len)
 }
 
 /// The document that an earlier attempt has spooled. None if it has gone since, or cannot be read: its address has it too.
@@ -143,24 +168,18 @@ async fn compare(router: &Router, fence: &Fence, sha256: &str) -> Result<(), Run
 
 /// The result of a download.
 enum Fetched {
-    /// In a temporary file without a name, which the system removes when the handle closes.
-    Kept(File, Download),
+    Kept(Kept, Download),
     /// The disk failed for this reason, which is not the document's fault.
     NotKept(String),
 }
 
 async fn fetch(deps: &WorkerDeps, url: &str) -> Result<Fetched, RunFailure> {
     let url = check(deps, url)?;
-    let file = tokio::task::spawn_blocking(tempfile::tempfile).await;
-    let file = match file.map_err(std::io::Error::other).and_then(|file| file) {
-        Ok(file) => File::from_std(file),
-        Err(error) => return Ok(Fetched::NotKept(error.to_string())),
-    };
-    let mut sink = FileSink { file, error: None };
-    let fetched = deps.fetcher.fetch_into(&url, &mut sink).await;
-    match sink.error {
-        Some(error) => Ok(Fetched::NotKept(error)),
-        None => fetched.map(|download| Fetched::Kept(sink.file, download)).map_err(RunFailure::from),
+    let mut keeping = deps.downloads.keep();
+    let fetched = deps.fetcher.fetch_into(&url, &mut keeping).await;
+    match keeping.into_kept() {
+        Err(reason) => Ok(Fetched::NotKept(reason)),
+        Ok(kept) => fetched.map(|download| Fetched::Kept(kept, download)).map_err(RunFailure::from),
     }
 }
 
@@ -168,63 +187,6 @@ fn check(deps: &WorkerDeps, url: &str) -> Result<Url, RunFailure> {
     deps.fetcher
         .check(url)
         .map_err(|error| RunFailure::new(FailureCode::DocumentUnavailable, None, error.to_string(), false))
-}
-
-/// A file that remembers why a write failed.
-struct FileSink {
-    file: File,
-    error: Option<String>,
-}
-
-impl FileSink {
-    fn note<T>(&mut self, polled: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
-        if let Poll::Ready(Err(error)) = &polled {
-            self.error = Some(error.to_string());
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for FileSink {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let polled = Pin::new(&mut self.file).poll_write(context, bytes);
-        self.note(polled)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let polled = Pin::new(&mut self.file).poll_flush(context);
-        self.note(polled)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let polled = Pin::new(&mut self.file).poll_shutdown(context);
-        self.note(polled)
-    }
-}
-
-impl Sink for FileSink {
-    async fn restart(&mut self) -> std::io::Result<()> {
-        let emptied = async {
-            self.file.set_len(0).await?;
-            self.file.rewind().await.map(|_| ())
-        };
-        let emptied = emptied.await;
-        if let Err(error) = &emptied {
-            self.error = Some(error.to_string());
-        }
-        emptied
-    }
-}
-
-async fn read_all(mut file: File) -> Result<Vec<u8>, RunFailure> {
-    let mut bytes = Vec::new();
-    file.rewind().await.map_err(|error| not_kept(&error))?;
-    file.read_to_end(&mut bytes).await.map_err(|error| not_kept(&error))?;
-    Ok(bytes)
 }
 
 fn not_kept(error: &std::io::Error) -> RunFailure {
@@ -248,4 +210,20 @@ fn keep(files: FileStore, fence: Fence, bytes: Arc<[u8]>) {
             tracing::warn!(event = "document_not_kept", run_id = %run, %error, "[{run}] the document could not be kept for readers of the report");
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use pipeline::document::{HiddenReason, HiddenText};
+
+    use super::*;
+
+    #[test]
+    fn hidden_text_counts_as_packed() {
+        let long = "x".repeat(1_000);
+        let page = Page { text: long.clone(), label: Some(long.clone()), ..Page::default() };
+        let hidden = HiddenText { page: 1, reason: HiddenReason::Marked, text: long };
+        let document = Document { pages: vec![page], hidden: vec![hidden], ..Document::default() };
+        assert!((3_000..4_000).contains(&packed_bytes(&document)));
+    }
 }

@@ -14,9 +14,13 @@ use pipeline::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    crash_loop, document, inner::Inner, model_wait, progress::Progress, settings::WorkerDeps, suspects,
+    begun::Begun, crash_loop, document, inner::Inner, model_wait, progress::Progress, settings::WorkerDeps,
+    suspects,
 };
-use crate::{documents::sample, telemetry::metrics};
+use crate::{
+    documents::sample,
+    telemetry::{metrics, traces},
+};
 use foundation::failpoints;
 use storage::{
     End, Fence, Postponement, RunRecord, RunRequest, RunSubmission, StorageErrorKind, Waiting,
@@ -71,7 +75,7 @@ pub(super) async fn work(
     lost: &CancellationToken,
     progress: &Progress,
 ) {
-    let Inner { router, deps, stopping, .. } = inner;
+    let deps = &inner.deps;
     let run_id = &fence.run;
     let start = match new {
         Some(new) => ResumePoint { new, stored: Vec::new(), lost_usd: 0.0, waiting: None },
@@ -80,7 +84,26 @@ pub(super) async fn work(
             None => return,
         },
     };
+    let kept = start.new.request.trace_parent.as_deref();
+    let trace = traces::begin_run(run_id.as_str(), kept, fence.epoch, fence.attempt);
+    if fence.epoch <= 1 {
+        metrics::run_started(Begun::of(&start.new).waited(deps.clock.now()));
+    }
+    traces::within(trace, work_from(inner, fence, start, lost, progress)).await;
+}
+
+/// Works on a run from where it stands, and writes its end.
+async fn work_from(
+    inner: &Inner,
+    fence: &Fence,
+    start: ResumePoint,
+    lost: &CancellationToken,
+    progress: &Progress,
+) {
+    let Inner { router, deps, stopping, .. } = inner;
+    let run_id = &fence.run;
     let owner = start.new.request.principal.clone();
+    let begun = Begun::of(&start.new);
     failpoints::hit("claimed");
     tracing::info!(
         event = "run_started",
@@ -101,7 +124,7 @@ pub(super) async fn work(
     progress.share_worker();
     let finish = async |end: End<'_>| {
         if may_end(inner, fence, lost).await {
-            write_end(router, deps, fence, end, stopping).await;
+            write_end(router, deps, fence, end, begun, stopping).await;
         }
     };
     match outcome {
@@ -124,12 +147,17 @@ pub(super) async fn work(
             metrics::llm_cost(postponement.lost_usd);
             deps.spend.add(&owner, postponement.lost_usd);
             Box::pin(model_wait::put_back(inner, fence, &postponement)).await;
+            traces::run_left("WAITING", None);
         }
         WorkOutcome::Lost => {
             tracing::warn!(event = "run_lost", "[{run_id}] is no longer ours; stopped working on it");
             Box::pin(router.relinquish(fence)).await;
+            traces::run_left("LOST", None);
         }
-        WorkOutcome::Stopped => release_run(router, fence).await,
+        WorkOutcome::Stopped => {
+            release_run(router, fence).await;
+            traces::run_left("RELEASED", None);
+        }
     }
 }
 
@@ -162,6 +190,7 @@ async fn write_end(
     deps: &WorkerDeps,
     fence: &Fence,
     end: End<'_>,
+    begun: Begun,
     stopping: &CancellationToken,
 ) {
     let run_id = &fence.run;
@@ -174,7 +203,8 @@ async fn write_end(
                     End::Completed { .. } => None,
                 };
                 failpoints::hit("ended");
-                metrics::run_ended(end.status(), code);
+                begun.note_end(end.status(), code, deps.clock.now());
+                traces::run_left(if code.is_none() { "COMPLETED" } else { "FAILED" }, code);
                 tracing::info!(event = "run_ended", status = ?end.status(), "[{run_id}] ended");
                 return;
             }
@@ -241,7 +271,8 @@ async fn resume(inner: &Inner, fence: &Fence) -> Option<ResumePoint> {
             let what = format!("the run's stored state is inconsistent: {error}");
             tracing::error!(event = "run_state_inconsistent", "[{run_id}] {what}");
             let failure = RunFailure::new(FailureCode::Internal, None, what, false);
-            write_end(router, deps, fence, End::Failed(&failure), stopping).await;
+            let begun = Begun::unknown(deps.clock.now());
+            write_end(router, deps, fence, End::Failed(&failure), begun, stopping).await;
             None
         }
         Err(error) => {
@@ -306,7 +337,8 @@ async fn outcome(
     let cancel = CancellationToken::new();
     let store = LeasedRun::new(router, fence, stored);
     let owner = new.request.principal.clone();
-    let work = Work { router, deps, fence, store: &store, progress, cancel: &cancel, owner: &owner };
+    let begun = Begun::of(&new);
+    let work = Work { router, deps, fence, store: &store, progress, cancel: &cancel, owner: &owner, begun };
     let execution = work.execute(new.request, lost_usd);
     tokio::pin!(execution);
     let mut is_overdue = false;
@@ -358,6 +390,7 @@ struct Work<'a> {
     progress: &'a Progress,
     cancel: &'a CancellationToken,
     owner: &'a Principal,
+    begun: Begun,
 }
 
 impl Work<'_> {
@@ -377,11 +410,13 @@ impl Work<'_> {
         self.progress.note(&*deps.clock);
         let run_id = &fence.run;
         let answers = deps.answers.of_run(run_id, self.owner).filter(|_| !request.cache_off);
+        let engine = if sample::is_address(url) { &deps.sample_engine } else { &deps.engine };
+        // Thousands of runs wait from here on, and the router has their requests.
+        drop(request);
         let answers = answers.as_ref().map(|answers| answers as &dyn AnswerCache);
         let job =
             Job { run: run_id, store: self.store, document: &document, brand: &brand, answers, lost_usd };
         let note = |event: StageEvent| self.note(&event);
-        let engine = if sample::is_address(url) { &deps.sample_engine } else { &deps.engine };
         engine.run(job, &note, cancel).await
     }
 
@@ -397,10 +432,16 @@ impl Work<'_> {
                 );
             }
             StageEvent::Started { stage } => {
+                traces::stage_started(*stage);
                 tracing::info!(event = "stage_started", stage = stage.number(), "[{run_id}] stage started")
             }
             StageEvent::Stored { meta, elapsed, .. } => {
                 metrics::llm_cost(meta.usage.cost_usd);
+                metrics::stage_took(meta.stage, &meta.provider, *elapsed);
+                if meta.stage == Stage::InputProcessing {
+                    self.begun.note_first_stage(self.deps.clock.now());
+                }
+                traces::stage_stored(meta);
                 self.deps.spend.add(self.owner, meta.usage.cost_usd);
                 self.progress.note_stored();
                 tracing::info!(

@@ -2,8 +2,10 @@
 //! never ends it.
 
 mod active_runs;
+mod begun;
 mod crash_loop;
 mod document;
+mod download;
 mod execute;
 mod inner;
 mod model_wait;
@@ -32,7 +34,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
 pub use self::model_wait::reason as wait_reason;
-pub use self::settings::{WorkerConfig, WorkerDeps};
+pub use self::{
+    download::Downloads,
+    settings::{WorkerConfig, WorkerDeps},
+};
 use self::{
     inner::{Active, Inner},
     progress::Progress,

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use pipeline::{clock::Clock, engine::Engine};
 
+use super::download::Downloads;
 use crate::{
     access::SpendMeter,
     answer_cache::AnswerCacheService,
@@ -35,6 +36,7 @@ pub struct WorkerDeps {
     /// Executes the runs of golden paths, by the built-in extractive analyst: they cost nothing.
     pub sample_engine: Engine,
     pub fetcher: Fetcher,
+    pub downloads: Downloads,
     pub readers: Readers,
     pub brands: BrandFolder,
     pub clock: Arc<dyn Clock>,

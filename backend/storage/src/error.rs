@@ -11,6 +11,8 @@ pub struct StorageError {
     pub message: String,
     /// The database's five characters for the cause, if the database itself reported it.
     sqlstate: Option<Box<str>>,
+    /// Whether only the tables of the control plane lack something.
+    is_of_control_plane: bool,
 }
 
 /// The kind of an error, which tells the caller how to continue.
@@ -39,16 +41,41 @@ pub enum StorageErrorKind {
     CasConflict,
 }
 
+impl StorageErrorKind {
+    /// The kind's name in metrics and traces.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Busy => "busy",
+            Self::Indeterminate => "indeterminate",
+            Self::Schema => "schema",
+            Self::Fenced => "fenced",
+            Self::Conflict => "conflict",
+            Self::NotFound => "not_found",
+            Self::Unreadable => "unreadable",
+            Self::Invalid => "invalid",
+            Self::CasConflict => "cas_conflict",
+        }
+    }
+}
+
 impl StorageError {
     #[must_use]
     pub fn new(kind: StorageErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), sqlstate: None }
+        Self { kind, message: message.into(), sqlstate: None, is_of_control_plane: false }
     }
 
     /// Names the SQLSTATE of the cause.
     #[must_use]
     pub fn with_sqlstate(self, sqlstate: &str) -> Self {
         Self { sqlstate: Some(sqlstate.into()), ..self }
+    }
+
+    /// Says that only a table of the control plane lacks something. Those of the runs work.
+    #[must_use]
+    pub fn of_control_plane(self) -> Self {
+        Self { is_of_control_plane: true, ..self }
     }
 
     /// The SQLSTATE of the cause, if the database reported one.
@@ -72,10 +99,16 @@ impl StorageError {
 }
 
 impl StorageError {
-    /// Whether the error says that the store is down. The breaker counts these errors.
+    /// Whether somebody else's lock has ended the statement, or a deadlock with them. It says nothing about the server.
+    pub(crate) fn is_of_a_lock(&self) -> bool {
+        self.sqlstate().is_some_and(|code| ["55P03", "40P01", "40001"].contains(&code))
+    }
+
+    /// Whether the error says that the store is down. The breaker counts these errors. An audit record that is refused stops
+    /// its change, and no run.
     #[must_use]
     pub fn is_failure_of_the_store(&self) -> bool {
-        self.is_outage() && self.kind != StorageErrorKind::Busy
+        self.is_outage() && self.kind != StorageErrorKind::Busy && !self.is_of_control_plane
     }
 }
 

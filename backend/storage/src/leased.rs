@@ -26,8 +26,8 @@ use foundation::failpoints;
 pub struct LeasedRun<'a> {
     router: &'a Router,
     fence: &'a Fence,
-    /// The stages that were stored when the work began.
-    stored: Vec<StageRecord>,
+    /// The stages that were stored when the work began, until it takes them: thousands of runs wait at once.
+    stored: Mutex<Vec<StageRecord>>,
     is_lost: AtomicBool,
     waited: Mutex<Waited>,
 }
@@ -43,7 +43,13 @@ struct Waited {
 impl<'a> LeasedRun<'a> {
     #[must_use]
     pub fn new(router: &'a Router, fence: &'a Fence, stored: Vec<StageRecord>) -> Self {
-        Self { router, fence, stored, is_lost: AtomicBool::new(false), waited: Mutex::default() }
+        Self {
+            router,
+            fence,
+            stored: Mutex::new(stored),
+            is_lost: AtomicBool::new(false),
+            waited: Mutex::default(),
+        }
     }
 
     /// Whether a write found that another worker owns the run, or that it has ended.
@@ -83,7 +89,7 @@ impl<'a> LeasedRun<'a> {
 #[async_trait]
 impl RunStore for LeasedRun<'_> {
     async fn load_stages(&self) -> Result<Vec<StageRecord>, StoreError> {
-        Ok(self.stored.clone())
+        Ok(std::mem::take(&mut *self.stored.lock()))
     }
 
     async fn await_lease(&self, stage: Stage) -> Result<(), StoreError> {
@@ -109,7 +115,9 @@ impl RunStore for LeasedRun<'_> {
         failpoints::hit("stage-answered");
         // Every log line about this write names its stage, also those of libraries.
         let span = tracing::error_span!("write", stage = record.meta.stage.number());
-        let written = self.waiting(self.router.write_stage(self.fence, record).instrument(span)).await;
+        // Boxed: it is larger than what a waiting run holds otherwise.
+        let writing = Box::pin(self.router.write_stage(self.fence, record).instrument(span));
+        let written = self.waiting(writing).await;
         written.map_err(|error| self.note(error))
     }
 }

@@ -42,6 +42,7 @@ mod database;
 mod error;
 pub mod files;
 pub mod frontend_rows;
+mod gather;
 pub mod leased;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
@@ -76,6 +77,7 @@ pub use self::{
         prelude,
         queue_stats::QueueStats,
         replicas::{Replica, ReplicaRegistry},
+        search::{Activity, Found, FoundRun, LOOKED_AT_MAX, Minute, RunFilter, RunSearch},
         stages::Stages,
         store::Store,
         sync::{Expiry, Proof, Row, SyncTarget},

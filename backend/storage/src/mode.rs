@@ -51,6 +51,18 @@ impl Mode {
         matches!(self, Self::DatabaseOnly | Self::DualWrite)
     }
 
+    /// How many copies of an output survive the container, doubled: an ephemeral disk counts half.
+    #[must_use]
+    pub const fn durability(self, has_ephemeral_files: bool) -> u8 {
+        let files = if has_ephemeral_files { 1 } else { 2 };
+        match self {
+            Self::DualWrite => 2 + files,
+            Self::DatabaseOnly => 2,
+            Self::FileOnly => files,
+            Self::Invalid => 0,
+        }
+    }
+
     /// Whether the mode writes files.
     #[must_use]
     pub const fn has_files(self) -> bool {
@@ -154,6 +166,16 @@ mod tests {
         }
         for word in ["", "enabled", "2", "y"] {
             assert!(!is_true(word) && !is_known(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn two_copies_are_more_durable_than_one() {
+        for is_ephemeral in [true, false] {
+            let of = |mode: Mode| mode.durability(is_ephemeral);
+            assert!(of(Mode::DualWrite) > of(Mode::DatabaseOnly) && of(Mode::DualWrite) > of(Mode::FileOnly));
+            assert!(of(Mode::Invalid) < of(Mode::FileOnly));
+            assert_eq!(of(Mode::FileOnly) < of(Mode::DatabaseOnly), is_ephemeral);
         }
     }
 }

@@ -36,6 +36,9 @@ pub struct RunRequest {
     /// The run neither uses nor leaves cached answers. A row does not hold it: the answer cache has its own note.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cache_off: bool,
+    /// The span of the run's acceptance, if the client has brought its trace (a `traceparent`). A row does not hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
 }
 
 impl RunRequest {
@@ -62,6 +65,7 @@ impl RunRequest {
             digest,
             principal,
             cache_off: false,
+            trace_parent: None,
         })
     }
 
@@ -87,6 +91,7 @@ impl RunRequest {
             digest,
             principal,
             cache_off: false,
+            trace_parent: None,
         })
     }
 
@@ -100,6 +105,12 @@ impl RunRequest {
     #[must_use]
     pub fn with_cache_off(self, cache_off: bool) -> Self {
         Self { cache_off, ..self }
+    }
+
+    /// Sets the span of the run's acceptance.
+    #[must_use]
+    pub fn with_trace_parent(self, trace_parent: Option<String>) -> Self {
+        Self { trace_parent, ..self }
     }
 
     /// Whether both ask for the same work, for the same owner. The id of one never opens the run of the other.

@@ -4,6 +4,80 @@
  */
 
 export interface paths {
+    "/api/admin/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All alerts, rules, silences and channels
+         * @description Answered from memory, also while the database is away.
+         */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/alerts/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keeps a rule from telling channels for a time
+         * @description The rule is still looked at, and the alert is still shown.
+         */
+        post: operations["silenceAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/alerts/silences/{silence_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Ends a silence now */
+        delete: operations["endSilence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/alerts/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a message to try a channel */
+        post: operations["testAlertChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/admin/audit": {
         parameters: {
             query?: never;
@@ -16,6 +90,63 @@ export interface paths {
          * @description While the database is away, the answer holds the records that wait in the file storage, and says so.
          */
         get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/deployments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The current deployment, the last ten, and figures over all
+         * @description While the database is away, the answer holds what the files know, and says so.
+         */
+        get: operations["listDeployments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/deployments/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Goes back to an earlier deployment by the platform's API
+         * @description Its image and its variables come back. The platform may stop this replica before the deployment is back.
+         */
+        post: operations["rollbackDeployment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/deployments/{deployment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One deployment with its verdict */
+        get: operations["getDeployment"];
         put?: never;
         post?: never;
         delete?: never;
@@ -154,6 +285,104 @@ export interface paths {
          * @description The new key has the name, role, principal, scopes and quotas of the old one.
          */
         post: operations["rotateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/migration-health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The runs of the last day, old and new side by side
+         * @description By storage mode, and by the two sides of each flag that is on for a share of the runs.
+         */
+        get: operations["getMigrationHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest bulk operations */
+        get: operations["listOperations"];
+        put?: never;
+        /**
+         * Retry, cancel or delete all runs of a filter
+         * @description The runs are chosen once, now, among those created up to the preview. One replica changes them one by one, each with its own audit record; after a crash another one goes on.
+         */
+        post: operations["startOperation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/operations/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Count the runs that a bulk operation would change
+         * @description Changes nothing. A filter that names nothing is refused.
+         */
+        post: operations["previewOperation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/operations/{operation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A bulk operation and its progress */
+        get: operations["getOperation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/admin/operations/{operation_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop a bulk operation
+         * @description Runs that are changed already stay so. Repetitions get the same answer.
+         */
+        post: operations["cancelOperation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -720,6 +949,67 @@ export interface components {
             /** @description The address that shows how far the run is. */
             status_url: string;
         };
+        /** @description All alerts of the service, as one replica knows them. */
+        AlertListing: {
+            /** @description Firing ones first, then pending and resolved ones; the worst first. */
+            alerts: components["schemas"]["AlertView"][];
+            /** @description The configured channels, as this process has used them. */
+            channels: components["schemas"]["ChannelView"][];
+            /** @description The figures over five minutes, an hour and a day. Empty in a command. */
+            figures: components["schemas"]["Figures"][];
+            /**
+             * Format: date-time
+             * @description The last look at the rules. None before the first.
+             */
+            looked_at: string | null;
+            /** @description Whether this replica notifies. */
+            notifies: boolean;
+            /** @description How each service level objective stands, with its error budget. Empty in a command. */
+            objectives: components["schemas"]["ObjectiveReport"][];
+            rules: components["schemas"]["RuleView"][];
+            /** @description Where the replicas share their alerts now. */
+            shared_by: components["schemas"]["SharedBy"];
+            silences: components["schemas"]["SilenceView"][];
+        };
+        /** @description The state of an alert. */
+        AlertState: "firing" | "pending" | "resolved";
+        /** @description One alert. */
+        AlertView: {
+            /** @description The last look. */
+            detail: string;
+            /**
+             * Format: date-time
+             * @description The start of the last episode.
+             */
+            fired_at: string | null;
+            /** @description The command to type next. */
+            hint: string;
+            /** @description The replicas that see it, five at most. */
+            replicas: string[];
+            /** Format: date-time */
+            resolved_at: string | null;
+            rule: string;
+            severity: components["schemas"]["Severity"];
+            /**
+             * Format: date-time
+             * @description Until then, no channel is told.
+             */
+            silenced_until: string | null;
+            /**
+             * Format: date-time
+             * @description The start of the breach, while there is one.
+             */
+            since: string | null;
+            state: components["schemas"]["AlertState"];
+            /** Format: double */
+            threshold: number;
+            title: string;
+            /** @description The channels that know its state. */
+            told: string[];
+            unit: string;
+            /** Format: double */
+            value: number;
+        };
         /** @description The process runs. */
         Alive: {
             /** @constant */
@@ -808,9 +1098,9 @@ export interface components {
             /** @description Whether both have enough requests to be compared. */
             is_comparable: boolean;
             /** @description This replica since the hour began, or since it started. */
-            now: components["schemas"]["Figures"];
+            now: components["schemas"]["Figures2"];
             /** @description The mean of the previous deployment's hours, 7 days at most. None if there is none. */
-            previous: components["schemas"]["Figures"] | null;
+            previous: components["schemas"]["Figures2"] | null;
         };
         /** @description A batch and the states of its runs. */
         Batch: {
@@ -954,11 +1244,120 @@ export interface components {
         Brands: {
             brands: components["schemas"]["BrandSummary"][];
         };
+        /**
+         * @description The change of each run.
+         * @enum {string}
+         */
+        BulkAction: "retry" | "cancel" | "delete";
         /** @description All flags. */
         BulkEvaluation: {
             /** @description Where a client hears of changes, so that it need not poll. */
             eventStreams: components["schemas"]["EventStream"][];
             flags: components["schemas"]["EvaluationOrFailure"][];
+        };
+        /** @description The runs of an operation. At least one field is required, and all that are given have to hold. */
+        BulkFilter: {
+            /** @description A brand's id. */
+            company_id?: string | null;
+            /** @description Created earlier. */
+            created_before?: string | null;
+            /** @description Created then or later. */
+            created_from?: string | null;
+            /** @description Ended then or later. */
+            ended_from?: string | null;
+            /** @description A run error code. Without one, a retry leaves out runs that would fail again. */
+            error_code?: string | null;
+            /** @description The model that answered for one of the stages. */
+            model?: string | null;
+            principal?: string | null;
+            /** @description `PROCESSING`, `COMPLETED`, `FAILED` or `CANCELLED`. */
+            status?: string | null;
+        };
+        /** @description A bulk operation and its progress. */
+        BulkOperation: {
+            action: components["schemas"]["BulkAction"];
+            /** @description The name of the key, or `command` for somebody at a shell of the service. */
+            actor: string;
+            /** Format: date-time */
+            as_of: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The fields that were given. */
+            filter: unknown;
+            /** Format: date-time */
+            finished_at: string | null;
+            id: string;
+            /** @description The first hundred runs that were refused or failed. */
+            problems: components["schemas"]["BulkProblem"][];
+            progress: components["schemas"]["OperationProgress"];
+            reason: string;
+            /** @description The replica that worked on it last. */
+            replica: string | null;
+            role: string;
+            status: components["schemas"]["BulkStatus"];
+        };
+        /** @description The outcome of one run. */
+        BulkOutcome: "done" | "refused" | "failed";
+        /** @description The runs that an operation would change now. */
+        BulkPreview: {
+            action: components["schemas"]["BulkAction"];
+            /** Format: date-time */
+            as_of: string;
+            /**
+             * Format: uint
+             * @description At most 10,000. One operation takes so many, the newest first.
+             */
+            count: number;
+            /** @description The count for people, such as `10,000+`. */
+            count_text: string;
+            /**
+             * Format: double
+             * @description US dollars for those stages, by the mean of recent runs. Null if no run tells, or if the action is no retry.
+             */
+            estimated_cost_usd: number | null;
+            /** @description The fields that were given. */
+            filter: unknown;
+            /** @description False if more runs match. */
+            is_count_exact: boolean;
+            /**
+             * Format: uint
+             * @description The stages that retries would ask for.
+             */
+            missing_stages: number;
+            /**
+             * Format: uint
+             * @description Failed runs of the filter that a retry leaves out, because they would fail again. Name their error code to retry them.
+             */
+            not_retryable: number;
+            operation_id: string;
+        };
+        /** @description A run that was not changed. */
+        BulkProblem: {
+            code: string | null;
+            outcome: components["schemas"]["BulkOutcome"];
+            run_id: string;
+        };
+        /**
+         * @description How far an operation is.
+         * @enum {string}
+         */
+        BulkStatus: "running" | "completed" | "cancelled";
+        /** @description A flag that is on for a share of the runs. */
+        Canary: {
+            flag: string;
+            /** @description Runs for which the flag is on. */
+            new: components["schemas"]["RunGroup"];
+            /** @description Runs for which it is off. */
+            old: components["schemas"]["RunGroup"];
+            /**
+             * Format: uint8
+             * @description From 1 to 99 percent.
+             */
+            share: number;
+        };
+        /** @description How an operation is cancelled. */
+        CancelOperation: {
+            reason?: string | null;
         };
         /** @description A run was cancelled, now or earlier. */
         Cancelled: {
@@ -979,6 +1378,18 @@ export interface components {
             change: components["schemas"]["FlagChange"];
             /** @description The flag on this replica a moment after the change. `FLAGS_FILE` may hide it. */
             flag: components["schemas"]["FlagView"];
+        };
+        /** @description One channel. */
+        ChannelView: {
+            channel: string;
+            /**
+             * Format: uint32
+             * @description Failures since it last took a message.
+             */
+            failures_in_a_row: number;
+            last_error: string | null;
+            /** Format: date-time */
+            last_sent_at: string | null;
         };
         /** @description One check. */
         Check: {
@@ -1039,8 +1450,164 @@ export interface components {
         };
         /** @description Whether the database's flags can be read. */
         DatabaseWord: "reachable" | "away" | "none";
+        /** @description Deployments of one day (UTC). */
+        DayCount: {
+            /** @description As 2026-12-02. */
+            day: string;
+            /** Format: uint */
+            deployments: number;
+            /** Format: uint */
+            failed: number;
+        };
         /** @description Why a service that works does not work as configured. */
         DegradedReason: ("database" | "files") | "effective_mode" | "conflicts" | "flags" | "unsynced_age" | "reconciliation_failing";
+        /** @description Figures over all known deployments. */
+        DeploymentMetrics: {
+            /**
+             * Format: double
+             * @description Seconds from the start to the first accepted run. None without a deployment.
+             */
+            average_duration: number | null;
+            /**
+             * Format: uint
+             * @description In the last 7 days.
+             */
+            deployments_this_week: number;
+            /**
+             * Format: uint
+             * @description Since midnight (UTC).
+             */
+            deployments_today: number;
+            /**
+             * Format: double
+             * @description Minutes from the fault of a failing deployment until a good one served. None without one.
+             */
+            mean_time_to_recover: number | null;
+            /** @description The last 7 days, today first. */
+            per_day: components["schemas"]["DayCount"][];
+            /**
+             * Format: double
+             * @description Of the deployments that are decided, in percent. None without one.
+             */
+            success_rate: number | null;
+        };
+        /** @description A rollback that was planned, or started. */
+        DeploymentRollbackAnswer: {
+            /** @description Whether the platform has begun. `GET /api/admin/deployments` shows the deployment that comes. */
+            is_started: boolean;
+            plan: components["schemas"]["DeploymentRollbackPlan"];
+        };
+        /** @description A rollback, before it is done. */
+        DeploymentRollbackPlan: {
+            /** @description Whether the platform says that it can. */
+            can_rollback: boolean | null;
+            /** @description The deployment that is to go. */
+            from: string;
+            from_commit: string;
+            from_mode: string | null;
+            /** @description Whether the platform itself has no incident. None if it did not say. */
+            is_platform_stable: boolean | null;
+            /** @description Whether the deployment is still kept by that. */
+            is_within_retention: boolean;
+            /** @description Why it is refused. Empty: it may be done. */
+            objections: string[];
+            /**
+             * Format: uint64
+             * @description How long the platform's plan keeps a deployment, in hours.
+             */
+            retention_hours: number;
+            /**
+             * Format: uint
+             * @description Rollbacks since the last healthy deployment.
+             */
+            rollbacks_in_a_row: number;
+            /** @description The deployment that is to come back. */
+            to: string;
+            to_commit: string;
+            /** @description Its storage mode, when it ran. Variables come back with it, and may change the mode. */
+            to_mode: string | null;
+            /** @description Its verdict, when it ran. */
+            to_verdict: components["schemas"]["Verdict"] | null;
+            to_version: string;
+            /** @description Variables that differ between the two, by name. A rollback brings the older values back. */
+            variables: string[];
+        };
+        /** @description A rollback of a deployment. */
+        DeploymentRollbackRequest: {
+            /** @description Only say what would be done, and what speaks against it. */
+            dry_run?: boolean | null;
+            reason: string;
+            /** @description The deployment to go back to; by default the last healthy one. */
+            to?: string | null;
+        };
+        /** @description The result of a deployment. */
+        DeploymentStatus: ("success" | "failed") | "in_progress" | "rolled_back";
+        /** @description One deployment. */
+        DeploymentView: {
+            /** @description The result of the arbiter's action after a failing verdict. */
+            action: string | null;
+            baseline: unknown;
+            commit_sha: string;
+            /**
+             * Format: date-time
+             * @description When it first accepted runs.
+             */
+            completed_at: string | null;
+            /**
+             * Format: double
+             * @description From the start to the first accepted run.
+             */
+            duration_seconds: number | null;
+            /**
+             * Format: date-time
+             * @description When the next one took its place.
+             */
+            ended_at: string | null;
+            environment: string;
+            /** Format: int32 */
+            error_count: number;
+            /**
+             * Format: date-time
+             * @description When the fault of a failing deployment was first seen.
+             */
+            fault_at: string | null;
+            /** @description The figures at the verdict, and those that they were compared with. */
+            figures: unknown;
+            /**
+             * Format: double
+             * @description From 0 to 1.
+             */
+            health_score: number | null;
+            id: string;
+            /** @description The storage mode at the last look. */
+            mode: string | null;
+            rollback_reason: string | null;
+            rolled_back_to: string | null;
+            service: string;
+            /** Format: date-time */
+            started_at: string;
+            status: components["schemas"]["DeploymentStatus"];
+            triggered_by: string | null;
+            variables_digest: string | null;
+            /** @description None while it is watched. */
+            verdict: components["schemas"]["Verdict"] | null;
+            /** Format: date-time */
+            verdict_at: string | null;
+            verdict_reason: string | null;
+            version: string;
+        };
+        /** @description The current deployment, the last ones, and their figures. */
+        DeploymentsAnswer: {
+            /** @description The deployment that serves now. */
+            current: components["schemas"]["DeploymentView"] | null;
+            /** @description The health of this replica now. */
+            health: components["schemas"]["HealthStatus"];
+            /** @description Whether deployments of the database are missing, because it is away. */
+            is_database_missing: boolean;
+            metrics: components["schemas"]["DeploymentMetrics"];
+            /** @description The last ten, the newest first. */
+            recent: components["schemas"]["DeploymentView"][];
+        };
         /** @enum {string} */
         Direction: "EMERGING" | "GROWING" | "STABLE" | "DECLINING";
         /** @description The document of a run. The record of stage 1 holds it. */
@@ -1161,8 +1728,69 @@ export interface components {
             detail: string;
             field: string;
         };
-        /** @description The requests between two times. */
+        /** @description The service level over a window. Runs of golden paths are left out. */
         Figures: {
+            /**
+             * Format: uint64
+             * @description How much of the window is known: less after a start.
+             */
+            covered_seconds: number;
+            /**
+             * Format: uint64
+             * @description Answers of 500 and above among them.
+             */
+            errors: number;
+            /**
+             * Format: double
+             * @description From acceptance to the first stored stage.
+             */
+            first_stage_p95_ms: number | null;
+            /** Format: uint64 */
+            first_stages: number;
+            /**
+             * Format: double
+             * @description None without a request.
+             */
+            p95_ms: number | null;
+            /**
+             * Format: uint64
+             * @description Answered requests, without those about the service itself.
+             */
+            requests: number;
+            /**
+             * Format: double
+             * @description From acceptance to completion.
+             */
+            run_p95_ms: number | null;
+            /** Format: uint64 */
+            runs_completed: number;
+            /**
+             * Format: uint64
+             * @description The sum of the next three.
+             */
+            runs_ended: number;
+            /**
+             * Format: uint64
+             * @description Runs that failed for a reason other than their own request.
+             */
+            runs_failed: number;
+            /**
+             * Format: uint64
+             * @description Runs that were cancelled, or whose document or brand cannot be used. They say nothing about the service.
+             */
+            runs_unusable: number;
+            /**
+             * Format: uint64
+             * @description Submissions that were accepted, or that the service failed to accept.
+             */
+            submissions: number;
+            /** Format: uint64 */
+            submissions_refused: number;
+            /** Format: uint64 */
+            window_seconds: number;
+        };
+        /** @description The requests between two times. */
+        Figures2: {
             /**
              * Format: double
              * @description From 0 to 1 of all processors. None while unknown.
@@ -1297,6 +1925,8 @@ export interface components {
         };
         /** @description The whole report of `GET /health/deep`. */
         HealthDetails: {
+            /** @description The alerts that fire now, for an operator's key. */
+            alerts?: components["schemas"]["AlertView"][] | null;
             /** @description This process's background tasks, and how the last pass of each went. */
             background: components["schemas"]["TaskStatus"][];
             /** @description This hour against the previous deployment, for an operator's key. None while unknown. */
@@ -1480,6 +2110,16 @@ export interface components {
         MetricsBody: {
             metrics: components["schemas"]["Sample"][];
         };
+        /** @description The comparison. */
+        MigrationHealth: {
+            /** @description By the storage mode of a run's last stage. */
+            by_mode: {
+                [key: string]: components["schemas"]["RunGroup"];
+            };
+            canaries: components["schemas"]["Canary"][];
+            /** @description Whether the database is away, so that nothing is compared. */
+            is_database_missing: boolean;
+        };
         /** @description The writes of this process that the database has, and the files do not have yet. */
         MirrorReport: {
             /** Format: uint */
@@ -1540,6 +2180,44 @@ export interface components {
             /** Format: double */
             usd_per_day: number | null;
         };
+        /** @description One promise. */
+        Objective: "acceptance" | "completion" | "first_stage";
+        /** @description How an objective stands. */
+        ObjectiveReport: {
+            /** Format: uint64 */
+            bad: number;
+            /**
+             * Format: double
+             * @description The unused share of the day's error budget: 1 if nothing went wrong, negative if more went wrong than promised.
+             */
+            budget_left: number;
+            /**
+             * Format: double
+             * @description How fast the budget burnt within the last hour: at 1, it lasts exactly a day.
+             */
+            burn_1h: number;
+            /**
+             * Format: double
+             * @description How fast it burnt within the last 5 minutes.
+             */
+            burn_5m: number;
+            /**
+             * Format: uint64
+             * @description Events of the last 24 hours.
+             */
+            events: number;
+            objective: components["schemas"]["Objective"];
+            /**
+             * Format: double
+             * @description The good share of the last 24 hours, from 0 to 1. None without an event.
+             */
+            share: number | null;
+            /**
+             * Format: double
+             * @description The promised share, from 0 to 1.
+             */
+            target: number;
+        };
         /** @description Whether scanned pages are read, by which program, and what confines it. */
         OcrReport: {
             /** @description Whether scanned pages are read. None until the program has been looked for. */
@@ -1557,6 +2235,55 @@ export interface components {
             seccomp: boolean | null;
             /** @description `off` or `auto`. */
             setting: string;
+        };
+        /** @description The newest operations. */
+        OperationList: {
+            operations: components["schemas"]["BulkOperation"][];
+        };
+        /** @description How far an operation is. */
+        OperationProgress: {
+            /** @description The refused and failed runs, by the error code of the single change. */
+            by_code: {
+                [key: string]: number;
+            };
+            /** Format: uint */
+            done: number;
+            /**
+             * Format: uint
+             * @description Runs for which a store failed again and again.
+             */
+            failed: number;
+            /**
+             * Format: uint
+             * @description Runs without an outcome. After a cancellation they stay as they are.
+             */
+            left: number;
+            /**
+             * Format: uint
+             * @description Runs that are in another state now.
+             */
+            refused: number;
+            /** Format: uint */
+            total: number;
+        };
+        /** @description The order of an operation. */
+        OperationRequest: {
+            action: components["schemas"]["BulkAction"];
+            /**
+             * Format: date-time
+             * @description `as_of` of the preview. Runs that were created later never join.
+             */
+            as_of: string;
+            /**
+             * Format: uint
+             * @description `count` of the preview. 409 if the number of runs differs by more than a tenth.
+             */
+            expected: number;
+            filter: components["schemas"]["BulkFilter"];
+            /** @description `operation_id` of the preview. A repeated order with the same id starts nothing new. */
+            operation_id?: string | null;
+            /** @description Why. It stands in the audit record of each run. */
+            reason: string;
         };
         /** @description Something the brand could do. */
         Opportunity: {
@@ -1602,6 +2329,11 @@ export interface components {
          * @enum {string}
          */
         Place: "database" | "file";
+        /** @description An action and its filter. */
+        PreviewRequest: {
+            action: components["schemas"]["BulkAction"];
+            filter: components["schemas"]["BulkFilter"];
+        };
         /** @description An error body (RFC 9457). */
         Problem: {
             /** @description Stable, for programs. */
@@ -1812,6 +2544,22 @@ export interface components {
              */
             grace_seconds: number;
         };
+        /** @description One rule, as it is set. */
+        RuleView: {
+            hint: string;
+            /**
+             * Format: uint64
+             * @description How long the figure has to stay above the threshold.
+             */
+            hold_seconds: number;
+            is_on: boolean;
+            rule: string;
+            severity: components["schemas"]["Severity"];
+            /** Format: double */
+            threshold: number;
+            title: string;
+            unit: string;
+        };
         /** @description Everything about a run. */
         RunDetail: {
             /**
@@ -1912,6 +2660,29 @@ export interface components {
             stage?: components["schemas"]["StoredStage"] | null;
             status: components["schemas"]["StatusWord"];
         };
+        /** @description Runs that have something in common. */
+        RunGroup: {
+            /** Format: uint */
+            completed: number;
+            /**
+             * Format: double
+             * @description Of the ended runs, from 0 to 1. None without one.
+             */
+            error_share: number | null;
+            /** Format: uint */
+            failed: number;
+            /** Format: double */
+            p50_seconds: number | null;
+            /** Format: double */
+            p95_seconds: number | null;
+            /**
+             * Format: double
+             * @description Of the completed runs: those whose row and files were proved to be equal. None without one.
+             */
+            proof_ratio: number | null;
+            /** Format: uint */
+            runs: number;
+        };
         RunId: string;
         /** @description A page of the list of runs. */
         RunList: {
@@ -1973,6 +2744,10 @@ export interface components {
          * @enum {string}
          */
         ScopeName: "submit" | "read_runs" | "control_runs" | "read_operations" | "operate" | "administer";
+        /** @description How bad it is. */
+        Severity: "warning" | "critical";
+        /** @description Where replicas share their alerts. */
+        SharedBy: ("database" | "files") | "memory";
         /** @description What stage 2 answers. */
         SignalAmplification: {
             trends: components["schemas"]["Trend"][];
@@ -1995,6 +2770,39 @@ export interface components {
             started_at: string | null;
             status: components["schemas"]["StageWord"];
             stored_in: components["schemas"]["Place"][];
+        };
+        /** @description A silence that was stored. */
+        SilenceAnswer: {
+            silence: components["schemas"]["SilenceView"];
+            /** @description `files` while the database is away: then only replicas of the same disk or bucket know it until it is back. */
+            stored_in: components["schemas"]["SharedBy"];
+        };
+        /** @description A silence. */
+        SilenceRequest: {
+            /**
+             * Format: uint64
+             * @description How long no channel is told: 30 days at most.
+             */
+            for_seconds: number;
+            /** @description Why. It stands in the audit. */
+            reason: string;
+            /**
+             * @description The rule's id.
+             * @enum {string}
+             */
+            rule: "error-rate" | "latency-p95" | "pool-exhausted" | "database-breaker" | "model-away" | "file-storage" | "unsynced-age" | "conflicts" | "missing-rows" | "stalled-runs" | "failed-runs" | "queue-age" | "no-worker" | "cost-day" | "webhook-backlog" | "flags-differ" | "flags-alarm" | "data-at-risk" | "deployment-failing" | "platform-outage" | "budget-burn" | "alert-channel";
+        };
+        /** @description One silence. */
+        SilenceView: {
+            /** @description The name of the key, or `command` for somebody at a shell of the service. */
+            actor: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            ends_at: string;
+            id: string;
+            reason: string;
+            rule: string;
         };
         /**
          * @description The store that listed the runs.
@@ -2247,6 +3055,19 @@ export interface components {
             next_run_at: string | null;
             state: components["schemas"]["TaskState"];
         };
+        /** @description A message that was taken. */
+        TestAnswer: {
+            channel: string;
+            is_sent: boolean;
+        };
+        /** @description A message to try a channel. */
+        TestRequest: {
+            /**
+             * @description `slack`, `pagerduty`, `email`, `webhook` or `github`.
+             * @enum {string}
+             */
+            channel: "slack" | "pagerduty" | "email" | "webhook" | "github";
+        };
         /** @description A trend, how strong the document shows it to be, and where it is heading. */
         Trend: {
             category: components["schemas"]["Category"];
@@ -2292,6 +3113,8 @@ export interface components {
              */
             reasoning_tokens?: number;
         };
+        /** @description The arbiter's verdict. */
+        Verdict: ("healthy" | "failing") | "inconclusive";
         /** @description Why a run waits. */
         WaitReason: ("LLM_RATE_LIMIT" | "LLM_CREDITS" | "LLM_AUTH" | "LLM_TIMEOUT" | "LLM_ERROR") | "CRASH_SUSPECTED" | "ANSWER_AWAITED";
         /** @description Why a run waits in the queue. */
@@ -2317,13 +3140,681 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listAlerts: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the alerts as this replica knows them */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertListing"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    silenceAlert: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SilenceRequest"];
+            };
+        };
+        responses: {
+            /** @description the silence */
+            201: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceAnswer"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_silences`: there are as many silences of alerts as the service keeps */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_silences";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endSilence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                silence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the silence has ended */
+            204: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `silence_not_found`: there is no such silence of an alert, or it has ended */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "silence_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    testAlertChannel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestRequest"];
+            };
+        };
+        responses: {
+            /** @description the channel has taken the message */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestAnswer"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `channel_not_configured`: the channel of alerts is not configured; the sentence names its variable */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "channel_not_configured";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `channel_failed`: the channel of alerts did not take the message; the sentence says why; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "channel_failed" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
+                /** @description Only this action, such as `run.cancel`, or all of a thing, such as `run`. */
+                action?: string;
+                /** @description Only changes by the key with this name. */
+                actor?: string;
                 /** @description `next` of an earlier answer. */
                 before?: string;
                 /** @description 50 by default. */
                 limit?: number;
+                /** @description Only changes at this time or later. */
+                since?: string;
+                /** @description Only changes of the thing with this id. */
+                target?: string;
             };
             header?: {
                 /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
@@ -2442,6 +3933,473 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDeployments: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the deployments */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentsAnswer"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollbackDeployment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeploymentRollbackRequest"];
+            };
+        };
+        responses: {
+            /** @description the plan, and whether it was started */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentRollbackAnswer"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deployment_not_found`: there is no deployment with this id */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "deployment_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deployment_rollback_refused`: a deployment must not or cannot be taken back; the sentence says why */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "deployment_rollback_refused";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `platform_unavailable`: the platform's API cannot be asked now; `storage_unavailable`: no store that may hold the run can be reached; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "platform_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDeployment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the deployment */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentView"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deployment_not_found`: there is no deployment with this id */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "deployment_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];
@@ -3971,6 +5929,992 @@ export interface operations {
                     "application/problem+json": {
                         /** @enum {unknown} */
                         code?: "keys_unavailable" | "storage_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMigrationHealth: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the comparison */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationHealth"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listOperations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the operations, the newest first */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationList"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `operations_unavailable`: bulk operations need the database, which is away or does not answer in time; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "operations_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startOperation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OperationRequest"];
+            };
+        };
+        responses: {
+            /** @description the operation */
+            202: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkOperation"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `operation_changed`: the number of runs differs from the expected one by more than a tenth; `operation_conflict`: another bulk operation has the id; `too_many_operations`: as many bulk operations as may be are under way */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "operation_changed" | "operation_conflict" | "too_many_operations";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `operations_unavailable`: bulk operations need the database, which is away or does not answer in time; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "operations_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    previewOperation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description the count, and what retries would cost */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkPreview"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `operations_unavailable`: bulk operations need the database, which is away or does not answer in time; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "operations_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getOperation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                operation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the operation */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkOperation"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `operation_not_found`: there is no bulk operation with this id */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "operation_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `operations_unavailable`: bulk operations need the database, which is away or does not answer in time; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "operations_unavailable" | "too_many_connections" | "request_timeout";
+                        /** @constant */
+                        status?: 503;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelOperation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
+                "x-request-id"?: string;
+            };
+            path: {
+                operation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CancelOperation"];
+            };
+        };
+        responses: {
+            /** @description the operation */
+            200: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkOperation"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_required`: no key came with the request */
+            401: {
+                headers: {
+                    /** @description How to bring a key. */
+                    "WWW-Authenticate": string;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "key_required";
+                        /** @constant */
+                        status?: 401;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_api_key`: the key is not accepted; `insufficient_role`: the key's role does not permit the operation; `foreign_origin`: a page of another site sent a request that changes something; `foreign_host`: the request names a host that this development machine does not have */
+            403: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_api_key" | "insufficient_role" | "foreign_origin" | "foreign_host";
+                        /** @constant */
+                        status?: 403;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `operation_not_found`: there is no bulk operation with this id */
+            404: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "operation_not_found";
+                        /** @constant */
+                        status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `operation_ended`: the bulk operation has ended already */
+            409: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "operation_ended";
+                        /** @constant */
+                        status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
+            429: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "too_many_wrong_keys";
+                        /** @constant */
+                        status?: 429;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: the service failed */
+            500: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "internal";
+                        /** @constant */
+                        status?: 500;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `keys_unavailable`: the database is away, and the key or its right cannot be checked without it; `operations_unavailable`: bulk operations need the database, which is away or does not answer in time; `too_many_connections`: too many connections or requests of one address are open; `request_timeout`: the answer took too long */
+            503: {
+                headers: {
+                    /** @description Seconds after which the same request may succeed. */
+                    "Retry-After": number;
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "keys_unavailable" | "operations_unavailable" | "too_many_connections" | "request_timeout";
                         /** @constant */
                         status?: 503;
                     } & components["schemas"]["Problem"];

@@ -70,7 +70,7 @@ impl Analyst for CachedAnalyst {
         let answer = self.model.answer(stage, input, cancel).await?;
         if let Some(lead) = lead.filter(|_| answer.is_first_choice && self.is_first_model(&answer)) {
             match content(&answer) {
-                Ok(content) => lead.keep(content).await,
+                Ok(content) => lead.keep(content),
                 Err(error) => {
                     tracing::debug!(event = "answer_not_cached", run = %input.run, %stage, %error, "the answer is not kept")
                 }

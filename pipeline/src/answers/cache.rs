@@ -17,6 +17,10 @@ pub trait AnswerCache: Send + Sync + std::fmt::Debug {
 
     /// Notes that a stored answer was not usable, so that the next run asks anew.
     async fn reject(&self, stage: Stage, key: &AnswerKey);
+
+    /// Waits until the answers that this run has given are kept, or are not. A run stores its stage afterwards: if the process
+    /// dies in between, the answer that was paid for is there.
+    async fn settled(&self) {}
 }
 
 /// The result of a look-up.
@@ -30,8 +34,8 @@ pub enum LookUp {
 }
 
 /// The right to ask a question, while others wait for the answer.
-#[async_trait]
 pub trait AnswerLead: Send + Sync + std::fmt::Debug {
-    /// Keeps the answer, and hands it to the runs that wait for it. Never fails: the run has its answer.
-    async fn keep(self: Box<Self>, content: AnswerContent);
+    /// Keeps the answer, and hands it to the runs that wait for it. It returns at once, so that the run goes on meanwhile;
+    /// [`AnswerCache::settled`] waits. Never fails: the run has its answer.
+    fn keep(self: Box<Self>, content: AnswerContent);
 }

@@ -1,6 +1,6 @@
 //! Names a question by everything that its answer depends on.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::{
     compressed::CompressError,
     document::{CompressedDocument, Format},
     prior_outputs::PriorOutputs,
-    record::{sha256_canonical, sha256_hex},
+    record::{hex, sha256_canonical, sha256_hex},
     run::Stage,
     stages::schema,
 };
@@ -69,7 +69,7 @@ struct Ingredients<'a> {
     /// Rules, task, the schema with bounds, and the text of a second question.
     prompt: &'a str,
     /// The schema that is sent.
-    schema: String,
+    schema: &'a str,
     settings: &'a AnswerSettings,
 }
 
@@ -87,7 +87,6 @@ impl AnswerKey {
         prompt: &str,
         settings: &AnswerSettings,
     ) -> Result<Self, CompressError> {
-        let schema = sha256_canonical(&*schema::of(stage).sent).map_err(std::io::Error::other)?;
         let ingredients = Ingredients {
             version: KEY_VERSION,
             stage,
@@ -96,16 +95,31 @@ impl AnswerKey {
                 &document.source_name,
                 document.format,
                 document.title.as_deref(),
-                sha256_hex(&document.parts_json()?),
+                hex(&document.parts_sha256),
             ),
             earlier: earlier.digests()?,
             brand: (stage == Stage::BrandContextualization).then_some(brand),
             prompt,
-            schema,
+            schema: schema_sha256(stage),
             settings,
         };
         let json = serde_json::to_vec(&ingredients).map_err(std::io::Error::other)?;
         Ok(Self(sha256_hex(&json)))
+    }
+}
+
+/// SHA-256 (hex) of the schema that is sent.
+fn schema_sha256(stage: Stage) -> &'static str {
+    // A schema has a canonical form: its numbers are small.
+    static SENT: LazyLock<[String; 4]> = LazyLock::new(|| {
+        Stage::ALL.map(|stage| sha256_canonical(&*schema::of(stage).sent).unwrap_or_default())
+    });
+    let [first, second, third, fourth] = &*SENT;
+    match stage {
+        Stage::InputProcessing => first,
+        Stage::SignalAmplification => second,
+        Stage::GeneralTranslation => third,
+        Stage::BrandContextualization => fourth,
     }
 }
 

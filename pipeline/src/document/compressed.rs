@@ -1,5 +1,7 @@
 //! A compressed document, kept small while a model thinks.
 
+use sha2::{Digest as _, Sha256};
+
 use super::{
     content::{Document, HiddenText, Page},
     format::Format,
@@ -17,6 +19,8 @@ pub struct CompressedDocument {
     pub text_bytes: usize,
     pub warnings: Vec<String>,
     parts: Compressed,
+    /// SHA-256 of the JSON of pages and hidden text: each stage's question is named by it.
+    pub(crate) parts_sha256: [u8; 32],
 }
 
 impl CompressedDocument {
@@ -28,24 +32,18 @@ impl CompressedDocument {
     pub fn new(document: Document) -> Result<Self, CompressError> {
         let Document { source_name, format, title, pages, warnings, hidden } = document;
         let page_count = pages.len();
+        let text_bytes = pages.iter().map(|page| page.text.len()).sum();
+        let json = serde_json::to_vec(&(pages, hidden)).map_err(std::io::Error::other)?;
         Ok(Self {
             source_name,
             format,
             title,
             page_count,
-            text_bytes: pages.iter().map(|page| page.text.len()).sum(),
+            text_bytes,
             warnings,
-            parts: Compressed::new(&(pages, hidden))?,
+            parts_sha256: Sha256::digest(&json).into(),
+            parts: Compressed::of_json(&json)?,
         })
-    }
-
-    /// The JSON of its pages and hidden text.
-    ///
-    /// # Errors
-    ///
-    /// `CompressError` if they cannot be read back, which is a defect.
-    pub(crate) fn parts_json(&self) -> Result<Vec<u8>, CompressError> {
-        self.parts.json()
     }
 
     /// The document as it was.

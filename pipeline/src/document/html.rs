@@ -22,7 +22,7 @@ mod visible;
 mod weight;
 mod write;
 
-pub(super) use self::css::StyleSheet;
+pub(super) use self::css::{StyleSheet, import_holds, without_comments};
 use self::{page::Page, write::Writer};
 use super::content::{HiddenReason, HiddenText};
 use super::encoding::{self, Decoded};

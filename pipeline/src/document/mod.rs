@@ -36,6 +36,7 @@ mod tests;
 mod text;
 pub(crate) mod titles;
 mod walls;
+mod warm_up;
 mod whitespace;
 mod xml;
 
@@ -48,4 +49,5 @@ pub use self::{
     limits::{PAGES_MAX, TEXT_BYTES_MAX},
     pdf::{PICTURE_PIXELS_MAX, PagePainter, PagePicture, PictureSize, RENDERER},
     scans::Scans,
+    warm_up::warm_up,
 };

@@ -1,13 +1,17 @@
 //! One file for each task: when it runs, what one pass does, and what it logs.
 
+pub mod alerts;
 pub mod answers;
 pub mod audit;
 pub mod baseline;
 pub mod batches;
 pub mod bucket_guard;
+pub mod bulk;
 pub mod change_publisher;
 pub mod database_probe;
+pub mod deployments;
 pub mod documents;
+pub mod figures;
 pub mod file_probe;
 pub mod flags_file;
 pub mod flags_sync;
@@ -15,6 +19,7 @@ pub mod keys;
 pub mod leases;
 pub mod mirror;
 pub mod notifications;
+pub mod objectives;
 pub mod reconcile;
 pub mod removals;
 pub mod replica_heartbeat;

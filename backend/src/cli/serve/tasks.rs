@@ -4,18 +4,23 @@ use storage::{Notification, router::Database, sync::survey::Survey};
 use tokio::task::JoinHandle;
 
 use crate::{
-    app::Service,
+    alerts::{notify::Notifier, watch::Watch},
+    app::{AlertTasks, Service},
     background::{
         Lifetime,
         tasks::{
+            alerts::{AskPlatform, NotifyChannel, PingHeartbeat, WatchAlerts},
             answers::ExpireAnswers,
             audit::ImportAudit,
             baseline::{self, KeepBaseline},
             batches::SettleBatches,
             bucket_guard::BucketGuard,
+            bulk::WorkOnOperations,
             change_publisher::PublishChanges,
             database_probe::DatabaseProbe,
+            deployments::{JudgeDeployments, ReportDeployment},
             documents::SweepDocuments,
+            figures::LogFigures,
             file_probe::FileProbe,
             flags_file::FlagsFile,
             flags_sync::SyncFlags,
@@ -23,6 +28,7 @@ use crate::{
             leases::{RenewLeases, RenewRetainedLeases, TakeRows, VerifyLeases},
             mirror::WriteMirror,
             notifications::Notifications,
+            objectives::SampleObjectives,
             reconcile::Reconcile,
             removals::FinishRemovals,
             replica_heartbeat::WriteHeartbeat,
@@ -33,6 +39,7 @@ use crate::{
         },
     },
     config::Role,
+    telemetry::{metrics, minute::Minutes},
 };
 
 /// The tasks whose end the process waits for.
@@ -42,6 +49,7 @@ pub(super) struct Ending {
     pub(super) heartbeat: Option<JoinHandle<()>>,
     pub(super) notifications: Option<JoinHandle<()>>,
     pub(super) flags: Option<JoinHandle<()>>,
+    pub(super) deployment: JoinHandle<()>,
 }
 
 pub(super) fn start_background(service: &Service, role: Role) -> Ending {
@@ -75,11 +83,31 @@ pub(super) fn start_background(service: &Service, role: Role) -> Ending {
         let keep = KeepBaseline { keeper, uses_database, period: baseline::PERIOD };
         background.start(Lifetime::Signal, keep);
     }
+    if let Some(period) = service.figures_period {
+        let minutes = Minutes::since(&metrics::counted().unwrap_or_default());
+        let health = service.http.health.clone();
+        background.start(Lifetime::Runs, LogFigures { health, period, minutes });
+    }
+    background.start(Lifetime::Process, SampleObjectives { objectives: service.objectives.clone() });
     background.start(Lifetime::Signal, ExpireAnswers { answers: service.answers.clone() });
+    if let Some(executor) = service.bulk.clone() {
+        background.start(Lifetime::Signal, WorkOnOperations::new(executor));
+    }
     background.start(Lifetime::Signal, ImportAudit::new(service.http.audit.clone()));
     background.start(Lifetime::Signal, FinishRemovals { router: service.router.clone() });
     background.start(Lifetime::Signal, SettleBatches::new(service.router.clone()));
-    Ending { webhooks, heartbeat, notifications, flags }
+    start_alerts(service);
+    let deployment = start_deployment(service);
+    Ending { webhooks, heartbeat, notifications, flags, deployment }
+}
+
+/// The reports of this process of a deployment, and the arbiter. They end with the signal, which is no crash.
+fn start_deployment(service: &Service) -> JoinHandle<()> {
+    let (background, parts) = (&service.background, &service.deployments);
+    let (arbiter, period) = (parts.arbiter.clone(), parts.check_period);
+    background.start(Lifetime::Signal, JudgeDeployments { arbiter, period });
+    let (recorder, period) = (parts.recorder.clone(), parts.report_period);
+    background.start(Lifetime::Signal, ReportDeployment { recorder, period })
 }
 
 /// Both stores' own tasks. They go on until the process exits: the last files go to the database at the very end.
@@ -105,6 +133,27 @@ fn start_store_tasks(service: &Service) {
         let flags = flags.subscribe();
         let survey = Survey::default();
         background.start(Lifetime::Process, Reconcile { reconciler, flags, swept_at: None, survey });
+    }
+}
+
+/// The look at the rules of alerts, and a task for each channel: none delays another.
+fn start_alerts(service: &Service) {
+    let AlertTasks { watch, channels, heartbeat, platform } = service.alerts.clone();
+    let (background, settings) = (&service.background, watch.settings.clone());
+    if !settings.is_on {
+        return;
+    }
+    let (board, clock, interval) = (watch.board.clone(), watch.clock.clone(), settings.interval);
+    background.start(Lifetime::Process, WatchAlerts { watch: Watch::new(watch), interval });
+    for channel in channels.all() {
+        let notifier = Notifier::new(channel.clone(), board.clone(), settings.clone(), clock.clone());
+        background.start(Lifetime::Process, NotifyChannel { notifier });
+    }
+    if let Some(heartbeat) = heartbeat {
+        background.start(Lifetime::Process, PingHeartbeat { heartbeat, late: interval * 4 });
+    }
+    if let Some(platform) = platform {
+        background.start(Lifetime::Process, AskPlatform { platform });
     }
 }
 

@@ -15,12 +15,18 @@ use std::{sync::Arc, time::Duration};
 
 use pipeline::document::DocumentError;
 use reqwest::{Client, redirect::Policy};
-use tokio::{io::AsyncWrite, sync::Semaphore, time::sleep};
+use tokio::{sync::Semaphore, time::sleep};
 use url::Url;
 
 use self::{fault::Fault, resolve::PublicResolver, token::Token};
 use super::address::{self, AddressError};
-use crate::config::DocumentsConfig;
+use crate::{
+    config::DocumentsConfig,
+    telemetry::{
+        metrics::{self, Operation},
+        traces,
+    },
+};
 use foundation::{
     clock::timer_now,
     resilience::{Backoff, Jitter},
@@ -51,12 +57,27 @@ impl Default for Deadlines {
 }
 
 /// The destination of a document's bytes.
-pub trait Sink: AsyncWrite + Unpin + Send {
+pub trait Sink: Send {
+    /// Takes the next bytes.
+    fn write(&mut self, piece: &[u8]) -> impl Future<Output = std::io::Result<()>> + Send;
+
+    /// The last bytes have come.
+    fn finish(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
+
     /// Drops the bytes of an incomplete attempt.
     fn restart(&mut self) -> impl Future<Output = std::io::Result<()>> + Send;
 }
 
 impl Sink for Vec<u8> {
+    async fn write(&mut self, piece: &[u8]) -> std::io::Result<()> {
+        self.extend_from_slice(piece);
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+
     async fn restart(&mut self) -> std::io::Result<()> {
         self.clear();
         Ok(())
@@ -141,22 +162,37 @@ impl Fetcher {
     pub async fn fetch_into(&self, url: &Url, into: &mut impl Sink) -> Result<Download, DocumentError> {
         let begun = timer_now();
         let mut attempts = 0_u32;
+        let fetched = self.fetch_counted(url, into, &mut attempts).await;
+        let (is_ok, took) = (fetched.is_ok(), begun.elapsed());
+        metrics::document_fetched(is_ok, took);
+        metrics::call_ended(Operation::DocumentFetch, attempts, is_ok);
+        traces::document_fetched(is_ok, attempts, took);
+        fetched
+    }
+
+    async fn fetch_counted(
+        &self,
+        url: &Url,
+        into: &mut impl Sink,
+        attempts: &mut u32,
+    ) -> Result<Download, DocumentError> {
+        let begun = timer_now();
         loop {
-            attempts += 1;
+            *attempts += 1;
             let (error, after) = match self.attempt(url, into).await {
                 Ok(download) => return Ok(download),
                 Err(Fault::Final(error)) => return Err(error),
                 Err(Fault::Passing { reason, after }) => (reason, after),
             };
             // Do not ask earlier than the server's own time.
-            let wait = Jitter::Random.spread(BACKOFF.wait(attempts));
+            let wait = Jitter::Random.spread(BACKOFF.wait(*attempts));
             let wait = after.map_or(wait, |after| after.max(wait));
             if begun.elapsed().saturating_add(wait) > self.config.retry_for {
-                return Err(given_up(&error, attempts, begun.elapsed(), after));
+                return Err(given_up(&error, *attempts, begun.elapsed(), after));
             }
             tracing::info!(
                 event = "document_retry",
-                attempts,
+                attempts = *attempts,
                 reason = error,
                 ?wait,
                 "the document could not be downloaded; will retry"

@@ -7,7 +7,7 @@ use reqwest::{
     Response,
     header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_DISPOSITION},
 };
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncBufReadExt as _;
 use tokio_util::io::StreamReader;
 use url::Url;
 
@@ -80,10 +80,10 @@ impl Fetcher {
             if length > limit {
                 return Err(Fault::too_large(limit));
             }
-            into.write_all(piece).await.map_err(|error| Fault::Final(fault::not_kept(&error)))?;
+            into.write(piece).await.map_err(|error| Fault::Final(fault::not_kept(&error)))?;
             body.consume(count);
         }
-        into.flush().await.map_err(|error| Fault::Final(fault::not_kept(&error)))?;
+        into.finish().await.map_err(|error| Fault::Final(fault::not_kept(&error)))?;
         Ok(Download { name })
     }
 

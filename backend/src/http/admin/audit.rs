@@ -8,6 +8,7 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use storage::control_plane::AuditFilter;
 
 use crate::{
     audit::{AuditEntry, parse_cursor},
@@ -18,6 +19,7 @@ use crate::{
         operation::Operation,
         state::HttpState,
     },
+    runs::bulk::parse_time,
 };
 
 /// The parameters. An empty one counts as absent.
@@ -30,7 +32,24 @@ struct Query {
     /// `next` of an earlier answer.
     #[schemars(regex(pattern = r"^(-?[0-9]{1,15}\.[A-Za-z0-9-]{1,40})?$"))]
     before: Option<String>,
+    /// Only changes by the key with this name.
+    #[schemars(length(max = TEXT_MAX))]
+    actor: Option<String>,
+    /// Only this action, such as `run.cancel`, or all of a thing, such as `run`.
+    #[schemars(length(max = TEXT_MAX))]
+    action: Option<String>,
+    /// Only changes of the thing with this id.
+    #[schemars(length(max = TEXT_MAX))]
+    target: Option<String>,
+    /// Only changes at this time or later.
+    #[schemars(regex(
+        pattern = r"^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]Z)?)?$"
+    ))]
+    since: Option<String>,
 }
+
+/// The longest text to look for, in characters. No name is longer.
+const TEXT_MAX: usize = 200;
 
 const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 500;
@@ -61,8 +80,8 @@ pub(in crate::http) async fn list(
     State(state): State<HttpState>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let (before, limit) = parse(query.as_deref().unwrap_or_default())?;
-    let page = state.audit.list(before.as_deref(), limit).await.map_err(|error| {
+    let Asked { before, limit, filter } = parse(query.as_deref().unwrap_or_default())?;
+    let page = state.audit.list_matching(&filter, before.as_deref(), limit).await.map_err(|error| {
         tracing::warn!(event = "audit_list_failed", %error, "the audit could not be read");
         Problem::storage_unavailable("the audit cannot be read now; try again")
     })?;
@@ -75,25 +94,57 @@ pub(in crate::http) async fn list(
     Ok((NO_STORE, Json(body)).into_response())
 }
 
-fn parse(query: &str) -> Result<(Option<String>, usize), Problem> {
-    let (mut before, mut limit, mut problems) = (None, LIMIT, Vec::new());
+/// A checked query.
+struct Asked {
+    before: Option<String>,
+    limit: usize,
+    filter: AuditFilter,
+}
+
+fn parse(query: &str) -> Result<Asked, Problem> {
+    let mut asked = Asked { before: None, limit: LIMIT, filter: AuditFilter::default() };
+    let mut problems = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        match &*name {
-            _ if value.is_empty() => {}
-            "before" if parse_cursor(&value).is_some() => before = Some(value.into_owned()),
-            "before" => {
-                let detail = "must be next of an earlier answer".to_owned();
-                problems.push(FieldProblem { field: "before", detail });
+        let text = || Some(value.clone().into_owned());
+        let parsed = match &*name {
+            _ if value.is_empty() => Ok(()),
+            "before" if parse_cursor(&value).is_some() => {
+                asked.before = text();
+                Ok(())
             }
+            "before" => Err(("before", "must be next of an earlier answer".to_owned())),
             "limit" => match value.parse() {
-                Ok(number) if (1..=LIMIT_MAX).contains(&number) => limit = number,
-                _ => {
-                    let detail = format!("must be a whole number, 1 to {LIMIT_MAX}");
-                    problems.push(FieldProblem { field: "limit", detail });
+                Ok(number) if (1..=LIMIT_MAX).contains(&number) => {
+                    asked.limit = number;
+                    Ok(())
                 }
+                _ => Err(("limit", format!("must be a whole number, 1 to {LIMIT_MAX}"))),
             },
-            _ => {}
+            "since" => {
+                asked.filter.since = parse_time(&value);
+                let what = || ("since", "must be a time in UTC, such as 2026-12-01T09:30:00Z".to_owned());
+                asked.filter.since.map(|_| ()).ok_or_else(what)
+            }
+            "actor" | "action" | "target" if value.chars().count() > TEXT_MAX => {
+                Err(("filter", format!("{name} must have {TEXT_MAX} characters at most")))
+            }
+            "actor" => {
+                asked.filter.actor = text();
+                Ok(())
+            }
+            "action" => {
+                asked.filter.action = text();
+                Ok(())
+            }
+            "target" => {
+                asked.filter.target = text();
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        if let Err((field, detail)) = parsed {
+            problems.push(FieldProblem { field, detail });
         }
     }
-    if problems.is_empty() { Ok((before, limit)) } else { Err(Problem::fields(problems)) }
+    if problems.is_empty() { Ok(asked) } else { Err(Problem::fields(problems)) }
 }

@@ -104,7 +104,7 @@ pub(in crate::http) fn describe_set() -> Operation {
         .text("Each replica applies it within two seconds, and acknowledges it.")
         .body::<FlagUpdate>()
         .json::<Changed>(StatusCode::OK, "the change")
-        .problems(BODY_PROBLEMS)
+        .problems(body::PROBLEMS)
         .problems(&[
             codes::FLAG_NOT_FOUND,
             codes::FLAG_CHANGED,
@@ -128,19 +128,9 @@ pub(in crate::http) fn describe_rollback() -> Operation {
         )
         .body::<RollbackRequest>()
         .json::<RollbackReport>(StatusCode::OK, "the mode is ordered")
-        .problems(BODY_PROBLEMS)
+        .problems(body::PROBLEMS)
         .problems(&[codes::FLAGS_INVALID, codes::ROLLBACK_REFUSED, codes::FLAGS_UNAVAILABLE])
 }
-
-/// The problems of every body.
-const BODY_PROBLEMS: &[codes::Code] = &[
-    codes::MALFORMED_JSON,
-    codes::INCOMPLETE_BODY,
-    codes::BODY_TIMEOUT,
-    codes::BODY_TOO_LARGE,
-    codes::UNSUPPORTED_MEDIA_TYPE,
-    codes::INVALID_FIELDS,
-];
 
 /// `GET /api/admin/flags`
 pub(in crate::http) async fn list(State(state): State<HttpState>) -> Response {
@@ -289,7 +279,7 @@ impl From<FlagError> for Problem {
                 return Self::fields(vec![FieldProblem { field: "value", detail: error.to_string() }]);
             }
             FlagError::SwitchedOff => codes::FLAGS_INVALID,
-            FlagError::Changed { .. } => codes::FLAG_CHANGED,
+            FlagError::Changed { .. } | FlagError::Unseen { .. } => codes::FLAG_CHANGED,
             FlagError::Refused(_) => codes::ROLLBACK_REFUSED,
             FlagError::NoRevision(_) | FlagError::NoOrder(_) => codes::FLAG_NOT_FOUND,
             FlagError::Unavailable(cause) if cause.kind == storage::StorageErrorKind::CasConflict => {

@@ -20,7 +20,7 @@ use crate::{
     http::{
         body,
         cache_control::NO_STORE,
-        codes::{self, Code},
+        codes,
         error::{FieldProblem, Problem},
         operation::Operation,
         state::HttpState,
@@ -105,15 +105,6 @@ pub(in crate::http) struct KeyList {
     keys: Vec<KeyView>,
 }
 
-const BODY: [Code; 6] = [
-    codes::MALFORMED_JSON,
-    codes::INCOMPLETE_BODY,
-    codes::BODY_TIMEOUT,
-    codes::BODY_TOO_LARGE,
-    codes::UNSUPPORTED_MEDIA_TYPE,
-    codes::INVALID_FIELDS,
-];
-
 fn on_keys(id: &'static str, summary: &'static str) -> Operation {
     Operation::new("Keys", id, summary).problems(&[codes::STORAGE_UNAVAILABLE])
 }
@@ -127,7 +118,7 @@ pub(in crate::http) fn describe_create() -> Operation {
         .text("The answer holds the key itself, which is shown once. It opens this replica at once and the others within 2.5 s.")
         .body::<CreateKey>()
         .json::<NewKey>(StatusCode::CREATED, "the key")
-        .problems(&BODY)
+        .problems(body::PROBLEMS)
         .problems(&[codes::TOO_MANY_KEYS])
 }
 
@@ -143,7 +134,7 @@ pub(in crate::http) fn describe_rotate() -> Operation {
         .text("The new key has the name, role, principal, scopes and quotas of the old one.")
         .body::<RotateKey>()
         .json::<NewKey>(StatusCode::CREATED, "the new key")
-        .problems(&BODY)
+        .problems(body::PROBLEMS)
         .problems(&[codes::KEY_NOT_FOUND, codes::KEY_ENDED, codes::KEY_IN_USE, codes::TOO_MANY_KEYS])
 }
 

@@ -21,6 +21,7 @@ use crate::{
     access::{Caller, Scope},
     http::{cache_control::NO_STORE, codes, error::Problem, operation::Operation, state::HttpState},
     runs::{BatchContent, BatchOrder, BatchRunView, BatchView, StageStatus, comparison},
+    telemetry::traces::{RequestTrace, within},
 };
 
 /// The accepted batch.
@@ -105,7 +106,9 @@ pub(super) async fn accept(
     state: HttpState,
     caller: &Caller,
     order: BatchOrder,
+    trace: Option<RequestTrace>,
 ) -> Result<Response, Problem> {
+    let context = trace.and_then(|trace| trace.of_run(order.batch_id.as_str()));
     let order = BatchOrder { principal: caller.principal.clone(), ..order };
     // Each run counts. If one is too many, the others give their places back.
     let mut admissions = Vec::with_capacity(order.brands.len());
@@ -113,14 +116,14 @@ pub(super) async fn accept(
         admissions.push(quota::admit(&state, Some(caller), &order.batch_id.run_id(brand)).await?);
     }
     let runs = state.runs.clone();
-    let submitted = run_to_completion(async move {
+    let accepting = async move {
         let submitted = runs.submit_batch(order).await;
         for admission in admissions {
             quota::note(admission, submitted.is_ok());
         }
         submitted
-    })
-    .await??;
+    };
+    let submitted = run_to_completion(within(context, accepting)).await??;
     let runs = submitted.runs.into_iter().map(|(company_id, run)| {
         let status_url = status_url(&run.run_id);
         let accepted = Accepted { run_id: run.run_id, status: run.status.into(), status_url };

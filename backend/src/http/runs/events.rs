@@ -40,7 +40,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const LAST_EVENT_ID_QUERY: &str = "last_event_id";
 
 /// Follows a run: sends the events after the last one that the client has seen, and then each new one.
-pub(in crate::http) async fn follow(
+pub(crate) async fn follow(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,

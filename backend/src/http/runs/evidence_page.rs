@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pipeline::{document::Format, report::ReportQuote, stages::QuoteArea, visible_text::visible};
+use pipeline::{document::Format, report::ReportQuote, stages::QuoteArea};
 
-use crate::{documents::pictures::Picture, runs::DocumentQueryError};
+use crate::{documents::pictures::Picture, html_text::escaped, runs::DocumentQueryError};
 use storage::files::KeptDocument;
 
 const STYLE: &str = include_str!("evidence.css");
@@ -147,22 +147,6 @@ fn around(boxes: &[QuoteArea], page: Part) -> Option<Part> {
         height,
     };
     (part.height < 0.8 * page.height).then_some(part)
-}
-
-/// A stranger's text as text of the page.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in visible(text).chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::{
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache, no-transform");
 
 /// `GET /api/pipeline/{run_id}/pages/{page}`: a page as a PNG.
-pub(in crate::http) async fn page(
+pub(crate) async fn page(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -47,7 +47,7 @@ pub(in crate::http) async fn page(
 }
 
 /// `GET /api/pipeline/{run_id}/evidence/{label}`: a quote and its page, as a page for a browser.
-pub(in crate::http) async fn evidence(
+pub(crate) async fn evidence(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -88,7 +88,7 @@ pub(in crate::http) async fn evidence(
 }
 
 /// `GET /api/pipeline/{run_id}/document`: the document that the run has read.
-pub(in crate::http) async fn document(
+pub(crate) async fn document(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
     run_id: Result<Path<String>, PathRejection>,

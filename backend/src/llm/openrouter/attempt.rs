@@ -112,16 +112,17 @@ impl OpenRouter {
 
     pub(super) fn body(
         &self,
+        call: &Call<'_>,
         request: &CompletionRequest,
         level: Level,
-        output_tokens_max: u32,
     ) -> Result<String, Fault> {
         let asking = request::Asking {
             model: &self.model,
             fallback_models: &self.fallback_models,
             routing: &self.routing,
             level,
-            output_tokens_max,
+            output_tokens_max: call.output_tokens_max,
+            trace: call.trace.as_ref(),
         };
         request::body(request, &asking).map_err(|_| {
             Fault::Unwritten(

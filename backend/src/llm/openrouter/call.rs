@@ -9,6 +9,7 @@ use pipeline::{
 };
 
 use super::super::fault::Fault;
+use crate::telemetry::traces::ParentIds;
 
 /// The question of one call. The request is built again for each further attempt. Otherwise, thousands of
 /// runs would keep theirs in memory during the model's answer.
@@ -16,6 +17,8 @@ pub(super) struct Call<'a> {
     pub(super) source: &'a dyn RequestSource,
     pub(super) run: RunId,
     pub(super) output_tokens_max: u32,
+    /// The span of the call. None if it is not traced.
+    pub(super) trace: Option<ParentIds>,
     /// Kept until it is sent.
     first: Mutex<Option<CompletionRequest>>,
     /// The length of the last sent body.
@@ -30,6 +33,7 @@ impl<'a> Call<'a> {
             source,
             run,
             output_tokens_max,
+            trace: None,
             first: Mutex::new(Some(first)),
             sent_bytes: AtomicUsize::new(0),
         })

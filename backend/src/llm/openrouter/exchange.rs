@@ -43,7 +43,7 @@ impl OpenRouter {
             return Err(Fault::NotOurs.into());
         }
         let sent = self.connections.send(room, |http| {
-            let body = self.body(&call.request()?, level, call.output_tokens_max)?;
+            let body = self.body(call, &call.request()?, level)?;
             call.sent_bytes.store(body.len(), Ordering::Relaxed);
             let request = http
                 .post(self.completions.clone())

@@ -42,12 +42,16 @@ impl io::Write for Sink {
 }
 
 fn logged(format: LogFormat, filter: &str, work: impl FnOnce()) -> Vec<String> {
+    sampled(format, filter, Sampling::ALL, work)
+}
+
+fn sampled(format: LogFormat, filter: &str, sampling: Sampling, work: impl FnOnce()) -> Vec<String> {
     let sink = Sink::default();
     let writer = {
         let sink = sink.clone();
         move || sink.clone()
     };
-    let subscriber = subscriber(EnvFilter::new(filter), format, Arc::new(Noon), writer);
+    let subscriber = subscriber(EnvFilter::new(filter), format, sampling, Arc::new(Noon), writer);
     tracing::subscriber::with_default(subscriber, work);
     let bytes = sink.0.lock().clone();
     String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
@@ -162,4 +166,31 @@ fn formats_have_names() {
     assert_eq!("JSON".parse(), Ok(LogFormat::Json));
     assert_eq!("text".parse(), Ok(LogFormat::Text { is_coloured: false }));
     assert_eq!("xml".parse::<LogFormat>(), Err(()));
+}
+
+#[test]
+fn only_routine_lines_are_sampled() {
+    let lines = |percent| {
+        sampled(LogFormat::Json, "info", Sampling { percent }, || {
+            for id in 0..100 {
+                let span = tracing::error_span!("request", request_id = format!("r-{id}"));
+                span.in_scope(|| {
+                    tracing::info!(event = "request_answered", status = 200, duration_ms = 3, "GET / 200");
+                    tracing::info!(event = "stage_stored", run_id = "r-1", "stored");
+                });
+            }
+            tracing::info!(event = "request_answered", status = 500, duration_ms = 3, "an error");
+            tracing::info!(event = "request_answered", status = 200, duration_ms = 1_000, "slow");
+            tracing::info!(event = "run_ended", run_id = "r-1", "ended");
+            tracing::warn!(event = "stage_stored", run_id = "r-1", "a warning");
+        })
+    };
+    assert_eq!(lines(0).len(), 4);
+    assert_eq!(lines(100).len(), 204);
+    let some = lines(30);
+    let routine = some.iter().filter(|line| line.contains("GET / 200")).count();
+    assert!((10..60).contains(&routine), "{routine}");
+    let of_run = some.iter().filter(|line| line.contains("\"stored\"")).count();
+    assert!(of_run == 0 || of_run == 100, "all lines of a run, or none: {of_run}");
+    assert_eq!(some, lines(30), "the same ids again");
 }

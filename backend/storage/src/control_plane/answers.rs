@@ -1,6 +1,6 @@
 //! The answers of the model that runs of one owner share.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use pipeline::{
@@ -36,6 +36,13 @@ pub struct AnswerLease {
     /// New for each look-up, so that an older lead of the same process ends.
     pub leader: String,
     pub duration: Duration,
+}
+
+/// A question whose lease this process holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldQuestion {
+    pub question: Arc<AnswerQuestion>,
+    pub leader: String,
 }
 
 /// A stored answer. Nothing of it is checked yet.
@@ -106,12 +113,14 @@ pub trait AnswerStore: Send + Sync + std::fmt::Debug {
     /// See the trait.
     async fn note_use(&self, question: &AnswerQuestion) -> Result<(), StorageError>;
 
-    /// Renews a lease. False if another run has taken over.
+    /// Renews leases for this time. Returns the leaders that still hold theirs; another run has taken over from the others, or
+    /// they have answered.
     ///
     /// # Errors
     ///
     /// See the trait.
-    async fn renew(&self, question: &AnswerQuestion, lease: &AnswerLease) -> Result<bool, StorageError>;
+    async fn renew(&self, held: &[HeldQuestion], duration: Duration)
+    -> Result<HashSet<String>, StorageError>;
 
     /// Keeps the answer of a leader, and notes its run as the first that uses it. False if another run has taken over.
     ///

@@ -56,6 +56,34 @@ impl AuditRecord {
     }
 }
 
+/// Which records to list. All conditions have to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditFilter {
+    /// The name of the key.
+    pub actor: Option<String>,
+    /// The whole action, or its first part: `run` for `run.cancel` and `run.retry`.
+    pub action: Option<String>,
+    /// The thing's id.
+    pub target: Option<String>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+}
+
+impl AuditFilter {
+    /// Whether a record is wanted.
+    #[must_use]
+    pub fn admits(&self, record: &AuditRecord) -> bool {
+        let is_action = |wanted: &str| {
+            let rest = record.action.strip_prefix(wanted);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.actor.as_ref().is_none_or(|actor| *actor == record.actor)
+            && self.action.as_deref().is_none_or(is_action)
+            && self.target.as_ref().is_none_or(|target| *target == record.target)
+            && self.since.is_none_or(|since| record.at >= since)
+    }
+}
+
 /// The audit in the database.
 #[async_trait]
 pub trait AuditLog: Send + Sync + std::fmt::Debug {
@@ -66,13 +94,14 @@ pub trait AuditLog: Send + Sync + std::fmt::Debug {
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn add(&self, records: &[AuditRecord]) -> Result<(), StorageError>;
 
-    /// Lists up to `limit` records before this id and time, the newest first.
+    /// Lists up to `limit` wanted records before this id and time, the newest first.
     ///
     /// # Errors
     ///
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn newest(
         &self,
+        filter: &AuditFilter,
         before: Option<(Timestamp, String)>,
         limit: usize,
     ) -> Result<Vec<AuditRecord>, StorageError>;

@@ -44,10 +44,12 @@ pub struct IndexFacts {
 }
 
 /// How runs stand in the database.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RunFacts {
     /// Runs with a lease whose stage has lasted longer than its limit.
     pub stalled: i64,
+    /// The ids of a hundred of them at most, the longest first.
+    pub stalled_runs: Vec<String>,
     /// Runs that nobody executes although they wait for nothing.
     pub queued: i64,
     pub oldest_queued_seconds: i64,
@@ -100,6 +102,13 @@ pub trait DatabaseInspection: Send + Sync + std::fmt::Debug {
     ///
     /// As [`DatabaseInspection::server`].
     async fn runs(&self, stage_seconds_max: u64) -> Result<RunFacts, StorageError>;
+
+    /// The ids of runs whose row and files differ, so many at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`DatabaseInspection::server`].
+    async fn conflicting(&self, at_most: usize) -> Result<Vec<String>, StorageError>;
 
     /// # Errors
     ///

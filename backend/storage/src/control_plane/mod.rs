@@ -2,9 +2,12 @@
 //! remember. The tables lie in the PostgreSQL schema `innovation`, the files in folders of the storage root that begin with a
 //! dot.
 
+mod alerts;
 mod answers;
 mod audit;
 mod baselines;
+mod bulk;
+mod deployments;
 mod evidence;
 mod flags;
 mod inspection;
@@ -16,11 +19,24 @@ mod user_runs;
 mod waivers;
 
 pub use self::{
-    answers::{
-        AnswerClaim, AnswerLease, AnswerPurge, AnswerQuestion, AnswerStats, AnswerStore, StoredAnswer,
+    alerts::{
+        AlertExchange, AlertFacts, AlertReport, AlertStore, LevelCounts, ServiceLevels, SharedAlerts, Silence,
     },
-    audit::{AuditLog, AuditRecord},
+    answers::{
+        AnswerClaim, AnswerLease, AnswerPurge, AnswerQuestion, AnswerStats, AnswerStore, HeldQuestion,
+        StoredAnswer,
+    },
+    audit::{AuditFilter, AuditLog, AuditRecord},
     baselines::{Baseline, Baselines},
+    bulk::{
+        BULK_OPERATIONS_MAX, BULK_PROBLEMS_MAX, BULK_RUNS_MAX, BulkAction, BulkActor, BulkBatch, BulkCount,
+        BulkFilter, BulkItem, BulkLease, BulkOperation, BulkOperations, BulkOrder, BulkOutcome, BulkPreview,
+        BulkProblem, BulkResult, BulkStart, BulkStatus, UnknownAction,
+    },
+    deployments::{
+        Deployment, DeploymentPatch, DeploymentProcess, DeploymentScope, DeploymentStatus, Deployments,
+        RunSample, Verdict,
+    },
     evidence::{Evidence, EvidenceLog},
     flags::{FlagChange, FlagEdit, FlagEdits, FlagStore, ReplicaAck, StoredFlag, StoredFlags},
     inspection::{

@@ -46,7 +46,10 @@ impl FileStore {
         after: Timestamp,
     ) -> Result<Option<StoredAnswer>, StorageError> {
         let question = question.clone();
-        self.guarded(ANSWERS_FOLDER, ATTEMPT_TIMEOUT, move |files| files.find_answer(&question, after)).await
+        self.guarded("find_answer", ANSWERS_FOLDER, ATTEMPT_TIMEOUT, move |files| {
+            files.find_answer(&question, after)
+        })
+        .await
     }
 
     /// Keeps an answer, unless there is one. A crash may lose it.
@@ -61,8 +64,10 @@ impl FileStore {
         at: Timestamp,
     ) -> Result<(), StorageError> {
         let (question, answer) = (question.clone(), answer.clone());
-        self.guarded(ANSWERS_FOLDER, ATTEMPT_TIMEOUT, move |files| files.keep_answer(&question, answer, at))
-            .await
+        self.guarded("keep_answer", ANSWERS_FOLDER, ATTEMPT_TIMEOUT, move |files| {
+            files.keep_answer(&question, answer, at)
+        })
+        .await
     }
 
     /// Removes an answer that was not usable.
@@ -72,7 +77,10 @@ impl FileStore {
     /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
     pub async fn reject_answer(&self, question: &AnswerQuestion) -> Result<(), StorageError> {
         let name = answer_file(&id(question));
-        self.guarded(ANSWERS_FOLDER, ATTEMPT_TIMEOUT, move |files| files.remove_answer(&name)).await
+        self.guarded("remove_answer", ANSWERS_FOLDER, ATTEMPT_TIMEOUT, move |files| {
+            files.remove_answer(&name)
+        })
+        .await
     }
 
     /// Removes what is stored of a deleted run, and the answers that no other run uses.
@@ -102,18 +110,26 @@ impl RunFiles {
         after: Timestamp,
     ) -> Result<Option<StoredAnswer>, StorageError> {
         let id = id(question);
-        let Some(entry) = self.read_answer(&answer_file(&id))? else { return Ok(None) };
+        let name = answer_file(&id);
+        let Some(entry) = self.read_answer(&name)? else { return Ok(None) };
         if entry.answered_at < after {
+            // The next answer takes its name.
+            self.remove_answer(&name)?;
             return Ok(None);
         }
         self.note_use(&id, &question.run)?;
         Ok(Some(StoredAnswer { text: entry.text, sha256: entry.sha256 }))
     }
 
-    /// A damaged entry counts as absent. The sweep removes it.
+    /// A damaged entry is removed, and counts as absent: it was not flushed before a crash.
     fn read_answer(&self, name: &str) -> Result<Option<Entry>, StorageError> {
         let stored = self.io.backend.read(name).map_err(|error| self.io.fault(name, &error))?;
-        Ok(stored.and_then(|stored| serde_json::from_slice(&stored.bytes).ok()))
+        let Some(stored) = stored else { return Ok(None) };
+        let entry = serde_json::from_slice(&stored.bytes).ok();
+        if entry.is_none() {
+            self.remove_answer(name)?;
+        }
+        Ok(entry)
     }
 
     fn keep_answer(
@@ -126,7 +142,7 @@ impl RunFiles {
         let name = answer_file(&id);
         let entry = Entry { answered_at: at, text: answer.text, sha256: answer.sha256 };
         let bytes = self.io.json_bytes(&entry, &name)?;
-        match self.io.backend.create(&name, &bytes) {
+        match self.io.backend.create_unflushed(&name, &bytes) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             created => created.map_err(|error| self.io.fault(&name, &error))?,
         }

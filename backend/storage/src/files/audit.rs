@@ -32,7 +32,7 @@ impl FileStore {
     /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
     pub async fn add_audit(&self, record: &AuditRecord) -> Result<(), StorageError> {
         let record = record.clone();
-        self.guarded(AUDIT_FOLDER, ATTEMPT_TIMEOUT, move |files| files.add_audit(&record)).await
+        self.guarded("add_audit", AUDIT_FOLDER, ATTEMPT_TIMEOUT, move |files| files.add_audit(&record)).await
     }
 
     /// Reads the oldest records that wait here, at most `limit`. A damaged record is quarantined.

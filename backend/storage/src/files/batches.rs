@@ -57,8 +57,9 @@ impl FileStore {
         }
         let file = BatchFile::new(&new.batch, &new.runs, db_sync);
         let written = file.clone();
-        let created =
-            self.guarded(BATCHES_FOLDER, ATTEMPT_TIMEOUT, move |files| files.create_batch(&written));
+        let created = self.guarded("create_batch", BATCHES_FOLDER, ATTEMPT_TIMEOUT, move |files| {
+            files.create_batch(&written)
+        });
         if !created.await? {
             let known = self.batch(&new.batch.id).await?;
             let what = "the batch appeared and went at the same time";
@@ -117,7 +118,9 @@ impl FileStore {
     /// `Unavailable` if the files cannot be written. `Indeterminate` if a write may have happened.
     pub(crate) async fn mirror_batch(&self, batch: &Batch) -> Result<(), StorageError> {
         let file = BatchFile::new(batch, &[], DbSync::Synced);
-        self.guarded(BATCHES_FOLDER, ATTEMPT_TIMEOUT, move |files| files.create_file(&file)).await.map(drop)
+        self.guarded("create_file", BATCHES_FOLDER, ATTEMPT_TIMEOUT, move |files| files.create_file(&file))
+            .await
+            .map(drop)
     }
 
     /// Reads a batch, if the files hold it.
@@ -128,7 +131,7 @@ impl FileStore {
     /// `Invalid` if a newer version of the program wrote it.
     pub async fn batch(&self, id: &BatchId) -> Result<Option<BatchFile>, StorageError> {
         let id = id.clone();
-        self.guarded(BATCHES_FOLDER, ATTEMPT_TIMEOUT, move |files| files.batch(&id)).await
+        self.guarded("read_batch", BATCHES_FOLDER, ATTEMPT_TIMEOUT, move |files| files.batch(&id)).await
     }
 
     /// Reads what the files hold of a batch and of its runs.

@@ -73,7 +73,7 @@ impl FileStore {
         let in_row = InRow::of(row);
         let id = run.clone();
         // The row has what the mirror holds, so a client need not wait for it.
-        match self.one_as_it_is(run, move |files| files.beside(&id, &in_row)).await? {
+        match self.one_as_it_is("read", run, move |files| files.beside(&id, &in_row)).await? {
             Beside::Nothing => Ok(None),
             Beside::More => self.load(run).await,
             Beside::Covered(mut state, stages) => {

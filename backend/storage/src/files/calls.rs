@@ -5,11 +5,15 @@ use std::{io, sync::Arc, time::Duration};
 use backon::Retryable as _;
 use pipeline::run::RunId;
 
-use foundation::resilience::{Backoff, Jitter};
+use foundation::{
+    clock::timer_now,
+    resilience::{Backoff, Jitter},
+};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{limits::ATTEMPT_TIMEOUT, run_files::RunFiles, store::FileStore},
+    observer::StoreName,
 };
 
 /// How often a failed write is retried.
@@ -29,19 +33,25 @@ const CAS_RETRIES: (usize, Duration) = (8, Duration::from_millis(40));
 const WHOLE_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 impl FileStore {
-    /// Runs blocking work on one run, with a time limit.
+    /// Runs blocking work on one run, with a time limit, and reports it.
     pub(super) async fn blocking<T: Send + 'static>(
         &self,
+        operation: &'static str,
         name: &str,
         limit: Duration,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let files = self.files.clone();
-        match tokio::time::timeout(limit, tokio::task::spawn_blocking(move || work(&files))).await {
+        let began = timer_now();
+        let done = match tokio::time::timeout(limit, tokio::task::spawn_blocking(move || work(&files))).await
+        {
             Ok(Ok(result)) => result,
             Ok(Err(error)) => Err(self.files.io.fault(name, &io::Error::other(error))),
             Err(_) => Err(self.no_answer(name, limit)),
-        }
+        };
+        let error = done.as_ref().err().map(|error| error.kind);
+        self.observer.called(StoreName::File, operation, began.elapsed(), error);
+        done
     }
 
     pub(super) fn no_answer(&self, name: &str, limit: Duration) -> StorageError {
@@ -53,15 +63,16 @@ impl FileStore {
     /// waits for does not answer.
     pub(super) async fn guarded<T: Send + 'static>(
         &self,
+        operation: &'static str,
         name: &str,
         limit: Duration,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
-        let Some(breaker) = &self.breaker else { return self.blocking(name, limit, work).await };
+        let Some(breaker) = &self.breaker else { return self.blocking(operation, name, limit, work).await };
         let began = breaker.admit()?;
         tokio::select! {
             biased;
-            done = self.blocking(name, limit, work) => {
+            done = self.blocking(operation, name, limit, work) => {
                 breaker.record(began, limit, &done);
                 done
             }
@@ -76,16 +87,18 @@ impl FileStore {
     /// Runs blocking work on one run, after what the mirror holds of it, and after it passed the bulkhead.
     pub(super) async fn one<T: Send + 'static>(
         &self,
+        operation: &'static str,
         run: &RunId,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         self.settle(run).await?;
-        self.one_as_it_is(run, work).await
+        self.one_as_it_is(operation, run, work).await
     }
 
     /// Runs blocking work on one run, after it passed the bulkhead. The mirror may hold newer parts.
     pub(super) async fn one_as_it_is<T: Send + 'static>(
         &self,
+        operation: &'static str,
         run: &RunId,
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
@@ -99,7 +112,7 @@ impl FileStore {
                 StorageError::new(StorageErrorKind::Unavailable, what)
             })?),
         };
-        let done = self.guarded(name, ATTEMPT_TIMEOUT, work).await;
+        let done = self.guarded(operation, name, ATTEMPT_TIMEOUT, work).await;
         if let Some(pass) = pass
             && !matches!(&done, Err(error) if error.kind == StorageErrorKind::Indeterminate)
         {
@@ -116,7 +129,7 @@ impl FileStore {
         }
     }
 
-    fn is_breaker_open(&self) -> bool {
+    pub(super) fn is_breaker_open(&self) -> bool {
         self.breaker.as_ref().is_some_and(|breaker| !breaker.is_closed())
     }
 
@@ -126,7 +139,7 @@ impl FileStore {
         work: impl FnOnce(&RunFiles) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let (of_a_bucket, of_a_disk) = WHOLE_TIMEOUTS;
-        self.guarded("", if self.is_on_disk() { of_a_disk } else { of_a_bucket }, work).await
+        self.guarded("scan", "", if self.is_on_disk() { of_a_disk } else { of_a_bucket }, work).await
     }
 
     /// Runs a blocking write with a time limit, and retries it where that can help.
@@ -135,7 +148,17 @@ impl FileStore {
         run: &RunId,
         work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
     ) -> Result<T, StorageError> {
-        let attempt = || self.retry_conflicts(run, work.clone());
+        self.write_as("write", run, work).await
+    }
+
+    /// As [`FileStore::write`], with a name of its own in metrics and traces.
+    pub(super) async fn write_as<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        run: &RunId,
+        work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
+    ) -> Result<T, StorageError> {
+        let attempt = || self.retry_conflicts(operation, run, work.clone());
         let began = self.files.io.clock.monotonic();
         let has_time = || self.files.io.clock.monotonic().saturating_sub(began) < RETRY_WINDOW;
         attempt
@@ -148,19 +171,20 @@ impl FileStore {
     /// Runs one attempt, and repeats it after a compare-and-swap conflict.
     async fn retry_conflicts<T: Send + 'static>(
         &self,
+        operation: &'static str,
         run: &RunId,
         work: impl Fn(&RunFiles) -> Result<T, StorageError> + Send + Sync + Clone + 'static,
     ) -> Result<T, StorageError> {
         let (races_max, wait) = CAS_RETRIES;
         for _ in 1..races_max {
-            match self.one(run, work.clone()).await {
+            match self.one(operation, run, work.clone()).await {
                 Err(error) if error.kind == StorageErrorKind::CasConflict => {
                     tokio::time::sleep(Jitter::Random.spread(wait)).await;
                 }
                 done => return done,
             }
         }
-        self.one(run, work).await
+        self.one(operation, run, work).await
     }
 
     /// Reads one run, when it is its turn.
@@ -170,7 +194,7 @@ impl FileStore {
         work: impl FnOnce(&RunFiles, &RunId) -> Result<T, StorageError> + Send + 'static,
     ) -> Result<T, StorageError> {
         let id = run.clone();
-        self.one(run, move |files| work(files, &id)).await
+        self.one("read", run, move |files| work(files, &id)).await
     }
 
     /// Writes one run.

@@ -104,6 +104,6 @@ impl FileStore {
         if let Some(breaker) = &self.breaker {
             breaker.admit()?;
         }
-        self.blocking(run.as_str(), WHOLE_DOCUMENT_TIMEOUT, work).await
+        self.blocking("copy_document", run.as_str(), WHOLE_DOCUMENT_TIMEOUT, work).await
     }
 }

@@ -67,6 +67,14 @@ impl FileIo {
         }
     }
 
+    /// Takes the run's lock without waiting for it. `CasConflict` if another task or process has it.
+    pub(super) fn try_lock(&self, run: &RunId, may_be_new: bool) -> Result<Option<File>, StorageError> {
+        match self.backend.try_lock(run.as_str(), may_be_new) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !may_be_new => Err(unknown(run)),
+            locked => locked.map_err(|error| self.fault(run.as_str(), &error)),
+        }
+    }
+
     /// Locks a run that may be new.
     pub(super) fn lock_new(&self, run: &RunId) -> Result<Option<File>, StorageError> {
         self.backend.lock(run.as_str(), true).map_err(|error| self.fault(run.as_str(), &error))

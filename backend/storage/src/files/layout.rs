@@ -33,7 +33,12 @@
 //! | `.flags/database` | the last known flags of the database, on the local disk of a replica |
 //! | `.flags/order` | the last applied order to change flags, on the local disk of a replica |
 //! | `.flags/orders/{order}` | an order to change flags, given while the database was away |
+//! | `.deployments/{deployment}` | a deployment that the database does not have yet, or the arbiter's memory of it |
 //! | `.flags/acks/{replica}` | the flags that a replica has applied |
+//! | `.alerts/state/book` | the state of all alerts, and which channel was told what |
+//! | `.alerts/state/leader` | the replica that notifies, in a bucket |
+//! | `.alerts/reports/{replica}` | what a replica sees, while the database is away |
+//! | `.alerts/silences/{silence}` | a silence that was ordered while the database was away |
 //! | `.probe` | the last write of the readiness check |
 //!
 //! A run id has no separator and no dot, so no run can have the name of an internal folder.
@@ -103,6 +108,17 @@ pub(super) const FLAG_REFUSED_FOLDER: &str = ".flags/refused";
 
 /// The flags that each replica has applied.
 pub(super) const FLAG_ACKS_FOLDER: &str = ".flags/acks";
+
+/// Deployments that the database does not have yet, and the arbiter's memory.
+pub(super) const DEPLOYMENTS_FOLDER: &str = ".deployments";
+/// The state of all alerts.
+pub(super) const ALERTS_FOLDER: &str = ".alerts/state";
+
+/// The reports of the replicas on alerts.
+pub(super) const ALERT_REPORTS_FOLDER: &str = ".alerts/reports";
+
+/// Silences of alerts.
+pub(super) const ALERT_SILENCES_FOLDER: &str = ".alerts/silences";
 
 /// The accepted batches.
 pub(super) const BATCHES_FOLDER: &str = ".batches";

@@ -10,6 +10,7 @@
 //! * Only the fence that the manifest names may change it, and only from the version that was read. A folder
 //!   ensures this by the run's lock, a bucket by compare-and-swap. A writer that loses the race starts again.
 
+mod alert_leader;
 mod answers;
 mod audit;
 mod backend;
@@ -49,6 +50,7 @@ mod user_runs;
 mod webhook_queue;
 
 pub use self::{
+    alert_leader::AlertLeader,
     audit::AuditFiles,
     batch_file::BatchFile,
     breaker::FileBreaker,

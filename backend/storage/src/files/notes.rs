@@ -3,7 +3,10 @@
 use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
-        layout::{FLAG_ACKS_FOLDER, FLAG_ORDERS_FOLDER, FLAG_REFUSED_FOLDER},
+        layout::{
+            ALERT_REPORTS_FOLDER, ALERT_SILENCES_FOLDER, ALERTS_FOLDER, DEPLOYMENTS_FOLDER, FLAG_ACKS_FOLDER,
+            FLAG_ORDERS_FOLDER, FLAG_REFUSED_FOLDER,
+        },
         run_files::RunFiles,
         store::FileStore,
     },
@@ -27,6 +30,14 @@ pub enum NoteFolder {
     FlagRefused,
     /// The flags that each replica has applied.
     FlagAcks,
+    /// Deployments that the database does not have yet, and the arbiter's memory.
+    Deployments,
+    /// The state of all alerts.
+    Alerts,
+    /// The reports of the replicas, for the one that notifies.
+    AlertReports,
+    /// Silences that people have ordered.
+    AlertSilences,
 }
 
 /// One note.
@@ -42,6 +53,10 @@ impl NoteFolder {
             Self::FlagOrders => FLAG_ORDERS_FOLDER,
             Self::FlagRefused => FLAG_REFUSED_FOLDER,
             Self::FlagAcks => FLAG_ACKS_FOLDER,
+            Self::Deployments => DEPLOYMENTS_FOLDER,
+            Self::Alerts => ALERTS_FOLDER,
+            Self::AlertReports => ALERT_REPORTS_FOLDER,
+            Self::AlertSilences => ALERT_SILENCES_FOLDER,
         }
     }
 }

@@ -39,7 +39,7 @@ impl FileStore {
             let _turn = turn;
             probe(files)
         };
-        self.blocking("", ATTEMPT_TIMEOUT, probe).await
+        self.blocking("probe", "", ATTEMPT_TIMEOUT, probe).await
     }
 }
 
@@ -130,7 +130,7 @@ impl RunQueries for FileStore {
 
     async fn list(&self, listing: &Listing) -> Result<RunPage, StorageError> {
         let listing = listing.clone();
-        self.guarded("", LIST_TIMEOUT, move |files| files.list(&listing)).await
+        self.guarded("list", "", LIST_TIMEOUT, move |files| files.list(&listing)).await
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
         db_sync::DbSync,
-        integrity::{DigestCheck, check_digest, digest},
+        integrity::{DigestCheck, check_digest, digest, record_bytes},
         layout::{CONFLICT, MANIFEST_FILE, REPORT_FILE, ROW_CONFLICT, in_run},
         manifest::{DatabaseSide, Manifest, StoredReport},
         run_files::RunFiles,
@@ -167,7 +167,7 @@ impl RunFiles {
             DigestCheck::Nothing => false,
         };
         if !is_there {
-            let created = self.io.backend.create(&name, &self.io.json_bytes(record, &name)?);
+            let created = self.io.backend.create(&name, &record_bytes(record)?);
             created.map_err(|error| self.io.fault(&name, &error))?;
             tracing::info!(event = "stage_file_restored", run_id = %manifest.run_id, stage = stage.number(), "[{}] Stage {} was written to file from the row",
                 manifest.run_id, stage.number());

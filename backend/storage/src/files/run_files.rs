@@ -94,6 +94,14 @@ impl RunFiles {
         lock(&self.observed_runs).remove(run);
     }
 
+    /// Whether this process has missed a lease since it last made sure that the run is its own, and lives again.
+    pub(super) fn needs_confirmation(&self, fence: &Fence) -> bool {
+        match self.io.backend.owner_lease(&fence.owner) {
+            OwnerLease::Endless | OwnerLease::Ended => false,
+            OwnerLease::Lasting(owner_lease) => !self.owners.is_confirmed(&fence.run, owner_lease),
+        }
+    }
+
     /// Whether this process surely still owns the run, so that it may pay for work. After a missed heartbeat,
     /// another process may be about to take the run. Then this function changes the manifest by
     /// compare-and-swap. The other process fails, reads the manifest again, and sees that the owner lives.

@@ -11,7 +11,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     files::{
         db_sync::DbSync,
-        integrity::{DigestCheck, check_digest, digest},
+        integrity::{DigestCheck, check_digest, digest, record_bytes},
         layout::in_run,
         manifest::{Manifest, StageEntry},
         run_files::RunFiles,
@@ -30,7 +30,7 @@ impl RunFiles {
         let stage = record.meta.stage;
         let name = in_run(&fence.run, stage.file());
         let sha256 = digest(record)?;
-        let bytes = self.io.json_bytes(record, &name)?;
+        let bytes = record_bytes(record)?;
         let _lock = self.io.lock(&fence.run)?;
         let mut manifest = self.manifests.read_fenced(fence)?;
         match self.io.backend.create(&name, &bytes) {
@@ -67,7 +67,7 @@ impl RunFiles {
         }
         let name = in_run(&manifest.run_id, stage.file());
         let sha256 = digest(record)?;
-        match self.io.backend.create(&name, &self.io.json_bytes(record, &name)?) {
+        match self.io.backend.create(&name, &record_bytes(record)?) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 match check_digest(self.io.read(&name)?, stage, None)? {
                     DigestCheck::Record(_, existing, _) if existing == sha256 => {}

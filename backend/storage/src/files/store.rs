@@ -20,11 +20,12 @@ use crate::{
         config::{StorageConfig, StoragePlace},
         layout::{REPORT_FILE, in_run},
         limits::{ATTEMPT_TIMEOUT, CALLS_MAX},
-        mirror::queue::Mirror,
+        mirror::{line::Together, queue::Mirror},
         run_files::RunFiles,
         spool::Spool,
         webhook_queue::WebhookQueue,
     },
+    observer::{CallObserver, Unobserved},
 };
 
 /// The most memory of documents that wait for their copy in a bucket, in KiB: five of the largest, dozens of most.
@@ -42,6 +43,8 @@ pub struct FileStore {
     /// The memory of documents that wait for their copy, in KiB.
     pub(super) copying_kib: Arc<Semaphore>,
     pub(super) mirror: Arc<Mirror>,
+    pub(super) observer: Arc<dyn CallObserver>,
+    pub(super) together: Together,
 }
 
 impl FileStore {
@@ -58,7 +61,17 @@ impl FileStore {
         let bulkhead = Arc::new(Bulkhead::new(CALLS_MAX, ATTEMPT_TIMEOUT));
         let (probes, claims) = Default::default();
         let copying_kib = Arc::new(Semaphore::new(COPYING_KIB_MAX));
-        Self { files, bulkhead, breaker: None, probes, claims, copying_kib, mirror }
+        Self {
+            files,
+            bulkhead,
+            breaker: None,
+            probes,
+            claims,
+            copying_kib,
+            mirror,
+            together: Together::default(),
+            observer: Arc::new(Unobserved),
+        }
     }
 
     /// Opens the configured store without connecting. In a bucket, a process counts as dead once it has sent
@@ -86,6 +99,12 @@ impl FileStore {
             files.webhook_queue = WebhookQueue::new(wake);
         }
         self
+    }
+
+    /// Reports each call.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn CallObserver>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Puts a breaker in front of the files. Somebody has to probe it; a command, which has nobody for that,

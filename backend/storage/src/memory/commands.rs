@@ -8,7 +8,7 @@ use pipeline::{
 };
 
 use crate::{
-    control_plane::{AuditLog, AuditRecord, Principal},
+    control_plane::{AuditFilter, AuditLog, AuditRecord, Principal},
     error::{StorageError, StorageErrorKind},
     memory::MemoryStore,
     ports::{
@@ -34,12 +34,14 @@ impl AuditLog for MemoryStore {
 
     async fn newest(
         &self,
+        filter: &AuditFilter,
         before: Option<(Timestamp, String)>,
         limit: usize,
     ) -> Result<Vec<AuditRecord>, StorageError> {
         drop(self.up()?);
         let is_before = |record: &&AuditRecord| {
-            before.as_ref().is_none_or(|(at, id)| (record.at, &record.id) < (*at, id))
+            let is_before = before.as_ref().is_none_or(|(at, id)| (record.at, &record.id) < (*at, id));
+            is_before && filter.admits(record)
         };
         Ok(self.audit.lock().iter().rev().filter(is_before).take(limit).cloned().collect())
     }

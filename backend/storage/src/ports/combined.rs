@@ -2,7 +2,15 @@
 
 use std::{pin::Pin, time::Duration};
 
+use pipeline::run::RunId;
+
 use crate::error::StorageError;
+
+/// Says whose writes may share statements. It is asked before each write, so that operators can change it at any time.
+pub trait BatchingRule: std::fmt::Debug + Send + Sync {
+    /// Whether this run's writes may share a statement with those of other runs.
+    fn shares(&self, run: &RunId) -> bool;
+}
 
 /// Ends when the caller no longer wants to wait for its turn. It does not interrupt a statement that is under way.
 pub type Leave<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send + 'a)>;

@@ -11,6 +11,7 @@ pub mod outbox;
 pub mod prelude;
 pub mod queue_stats;
 pub mod replicas;
+pub mod search;
 pub mod stages;
 pub mod store;
 pub mod sync;

@@ -123,6 +123,13 @@ pub trait SyncTarget: Store {
     /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
     async fn read_row(&self, run: &RunId) -> Result<Option<Row>, StorageError>;
 
+    /// The runs whose row notes a conflict, by id.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` or `Schema` if the store fails. `Indeterminate` if it does not answer in time.
+    async fn conflicted(&self, limit: usize) -> Result<Vec<RunId>, StorageError>;
+
     /// Selects the runs that have ended.
     ///
     /// # Errors

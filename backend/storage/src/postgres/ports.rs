@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use foundation::clock::timer_now;
 use pipeline::{
     clock::Timestamp,
     failure::RunFailure,
     record::StageRecord,
     run::{RunId, Stage},
 };
+use tokio::time::Instant;
 
 use crate::{
     control_plane::{AuditRecord, Principal},
@@ -48,6 +50,16 @@ impl PostgresStore {
         let skew = bounded!(self.pool, Access::Read, |conn| probe::probe(conn, weight, clock))?;
         self.note_skew(skew);
         Ok(())
+    }
+
+    /// Reports a write that may share its statement with others, in the task of its run. The statement itself is reported by
+    /// the task that sends it. A write that is sent alone afterwards reports itself.
+    fn observe_combined(&self, operation: &'static str, began: Instant, ended: &Combined) {
+        match ended {
+            Combined::Stored => self.pool.observe(operation, began.elapsed(), None),
+            Combined::Failed(error) => self.pool.observe(operation, began.elapsed(), Some(error.kind)),
+            Combined::Alone(_) | Combined::Left => {}
+        }
     }
 }
 
@@ -116,7 +128,9 @@ impl Lifecycle for PostgresStore {
             return Ok(Combined::Alone(Alone::default()));
         };
         let row = finish::EndRow::new(fence, (records, report), rows, at);
+        let began = timer_now();
         let ended = self.shared.end(&self.pool, row, self.telling.is_some(), leave).await;
+        self.observe_combined("finish", began, &ended);
         if let (Combined::Stored, Some(wake)) = (&ended, &self.telling) {
             wake.notify_one();
         }
@@ -150,7 +164,10 @@ impl Stages for PostgresStore {
         leave: Leave<'_>,
     ) -> Result<Combined, StorageError> {
         let row = write::StageRow { fence: fence.clone(), new: write::Stored::new(record)? };
-        Ok(self.shared.stage(&self.pool, row, leave).await)
+        let began = timer_now();
+        let stored = self.shared.stage(&self.pool, row, leave).await;
+        self.observe_combined("store_stage", began, &stored);
+        Ok(stored)
     }
 
     async fn mark_unsynced(&self, fence: &Fence, stages: &[Stage]) -> Result<(), StorageError> {

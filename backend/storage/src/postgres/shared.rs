@@ -1,13 +1,16 @@
 //! Parts of statements that write the rows of several runs, or of one.
 //!
 //! A shared statement never waits for a row of `PipelineRun`: one that somebody else has locked is left out, and its run's
-//! write is sent alone. For a lock in another table it waits a short time. So no client of the database, the frontend
+//! write is sent alone. For a lock in another table it waits a short time, and with a single row also for that row. So no client of the database, the frontend
 //! included, stops the runs of others.
 
 /// Ends the wait of a shared statement for a lock. Alone, a write waits as long as `DATABASE_LOCK_TIMEOUT_MS` says.
 macro_rules! lock_limit {
     (shared) => {
         "limited AS MATERIALIZED (SELECT set_config('lock_timeout', '100', true))"
+    };
+    (single) => {
+        lock_limit!(shared)
     };
     (alone) => {
         "limited AS (SELECT 1)"
@@ -25,6 +28,9 @@ macro_rules! free_runs {
     AND r."status" = 'PROCESSING'
   ORDER BY r."id" FOR NO KEY UPDATE OF r SKIP LOCKED
 )"#
+    };
+    (single) => {
+        free_runs!(alone)
     };
     (alone) => {
         r#"free AS (SELECT "run" AS "id" FROM mine)"#

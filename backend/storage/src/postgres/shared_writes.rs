@@ -3,13 +3,13 @@
 //! A worker renews the leases of all its runs in one statement anyway. Acceptance, cancellation and deletion are never
 //! combined: each answers a person.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    ports::combined::{Combined, Leave},
+    ports::combined::{Alone, BatchingRule, Combined, Leave},
     postgres::{
         acks::{self, AckRow},
-        combiner::Combiner,
+        combiner::{Combiner, Row},
         pool::{
             config::DatabaseConfig,
             connections::{Pool, bounded},
@@ -27,6 +27,8 @@ pub(super) struct SharedWrites {
     ends: Combiner<EndRow>,
     acks: Combiner<AckRow>,
     write_timeout: Duration,
+    /// None: all share.
+    rule: Option<Arc<dyn BatchingRule>>,
 }
 
 impl SharedWrites {
@@ -38,7 +40,18 @@ impl SharedWrites {
             ends: Combiner::new(1, limit),
             acks: Combiner::new(1, limit),
             write_timeout: limit,
+            rule: None,
         }
+    }
+
+    pub(super) fn under(self, rule: Arc<dyn BatchingRule>) -> Self {
+        Self { rule: Some(rule), ..self }
+    }
+
+    /// How a row is written whose run may not share statements.
+    fn alone(&self, row: &impl Row) -> Option<Combined> {
+        let is_alone = self.rule.as_ref().is_some_and(|rule| !rule.shares(row.run()));
+        is_alone.then(|| Combined::Alone(Alone::default()))
     }
 
     /// The time limit of a statement. The rows of a shared one can still be sent alone afterwards.
@@ -47,6 +60,9 @@ impl SharedWrites {
     }
 
     pub(super) async fn stage(&self, pool: &Pool, row: StageRow, leave: Leave<'_>) -> Combined {
+        if let Some(alone) = self.alone(&row) {
+            return alone;
+        }
         let send = |rows: Vec<StageRow>| async move {
             bounded!(in pool.acquire_for(Access::Write, self.limit(&rows)), |conn| write::store_shared(conn, &rows))
         };
@@ -54,6 +70,9 @@ impl SharedWrites {
     }
 
     pub(super) async fn end(&self, pool: &Pool, row: EndRow, tells: bool, leave: Leave<'_>) -> Combined {
+        if let Some(alone) = self.alone(&row) {
+            return alone;
+        }
         let send = |rows: Vec<EndRow>| async move {
             bounded!(in pool.acquire_for(Access::Write, self.limit(&rows)), |conn| finish::complete_shared(conn, &rows, tells))
         };
@@ -62,6 +81,9 @@ impl SharedWrites {
 
     /// It waits for its turn without a limit of its own: each statement before it has one.
     pub(super) async fn ack(&self, pool: &Pool, row: AckRow) -> Combined {
+        if let Some(alone) = self.alone(&row) {
+            return alone;
+        }
         let send = |rows: Vec<AckRow>| async move {
             bounded!(in pool.acquire_for(Access::Write, self.limit(&rows)), |conn| acks::ack_shared(conn, &rows))
         };

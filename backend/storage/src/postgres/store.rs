@@ -8,8 +8,10 @@ use tokio::sync::Notify;
 
 use crate::{
     error::StorageError,
-    ports::clock_skew::ClockSkew,
+    observer::CallObserver,
+    ports::{clock_skew::ClockSkew, combined::BatchingRule},
     postgres::{
+        control_plane::answer_lines::AnswerLines,
         pool::{address::Malformed, config::DatabaseConfig, connections::Pool},
         shared_writes::SharedWrites,
     },
@@ -20,12 +22,16 @@ use crate::{
 pub struct PostgresStore {
     pub(super) pool: Pool,
     pub(super) shared: SharedWrites,
+    /// The questions of the answer cache that wait for a statement.
+    pub(super) answers: AnswerLines,
     /// The user whose run was claimed last. The next claim starts with the user after them.
     pub(super) last_user: Arc<Mutex<String>>,
     /// Wakes the webhook dispatcher. None if webhooks are off.
     pub(super) telling: Option<Arc<Notify>>,
     /// None where nobody asks for the difference of the clocks.
     pub(super) clock: Option<Arc<dyn Clock>>,
+    /// The most connections.
+    size: u32,
     /// The difference at the last probe.
     pub(super) skew: Arc<Mutex<Option<ClockSkew>>>,
 }
@@ -35,6 +41,10 @@ pub struct PostgresStore {
 pub struct Connections {
     pub open: u32,
     pub in_use: u32,
+    /// Callers that wait for a connection.
+    pub waiting: u32,
+    /// The most that the pool opens.
+    pub size: u32,
 }
 
 impl PostgresStore {
@@ -49,11 +59,25 @@ impl PostgresStore {
         Ok(Some(Self {
             pool: Pool::new(address, config)?,
             shared: SharedWrites::new(config),
+            answers: AnswerLines::default(),
             last_user: Arc::default(),
             telling: None,
             clock: None,
+            size: config.pool_max,
             skew: Arc::default(),
         }))
+    }
+
+    /// Reports each call, and each wait for a connection.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn CallObserver>) -> Self {
+        Self { pool: self.pool.observed_by(observer), ..self }
+    }
+
+    /// Lets the writes of only those runs share statements that the rule names.
+    #[must_use]
+    pub fn with_batching(self, rule: Arc<dyn BatchingRule>) -> Self {
+        Self { shared: self.shared.under(rule), ..self }
     }
 
     /// Compares the database's clock with this one at each probe.
@@ -105,7 +129,7 @@ impl PostgresStore {
     #[must_use]
     pub fn connections(&self) -> Connections {
         let (open, in_use) = self.pool.counts();
-        Connections { open, in_use }
+        Connections { open, in_use, waiting: self.pool.waiting(), size: self.size }
     }
 
     /// Closes all connections. Later calls fail with `Unavailable`.

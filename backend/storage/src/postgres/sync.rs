@@ -21,7 +21,7 @@ use crate::{
         pool::{connections::PooledConn, db_error::DbError},
         runs::{adopt, finish, load},
         stages::write::{self, Stored, conflict},
-        values::text,
+        values::{run_id, text},
     },
     run::{End, RunSubmission},
 };
@@ -227,6 +227,16 @@ pub(super) async fn accept_digests(
 
 const NOTE_CONFLICTS: &str = r#"
 UPDATE "PipelineRun" SET "conflictedStages" = $2 WHERE "id" = $1 AND "conflictedStages" <> $2"#;
+
+/// Uses the partial index of rows with conflicts. $1 limit
+const CONFLICTED: &str =
+    r#"SELECT "id" FROM "PipelineRun" WHERE cardinality("conflictedStages") > 0 ORDER BY "id" LIMIT $1"#;
+
+pub(super) async fn conflicted(conn: &mut PooledConn<'_>, limit: usize) -> Result<Vec<RunId>, DbError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = conn.query(CONFLICTED).bind(limit).fetch_all(conn.connection()?).await?;
+    rows.iter().map(|row| run_id(row.try_get("id")?)).collect()
+}
 
 pub(super) async fn note_conflicts(
     conn: &mut PooledConn<'_>,

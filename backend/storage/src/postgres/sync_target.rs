@@ -34,6 +34,10 @@ impl SyncTarget for PostgresStore {
         bounded!(self.pool, Access::Read, |conn| load::read_row(conn, run))
     }
 
+    async fn conflicted(&self, limit: usize) -> Result<Vec<RunId>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| sync::conflicted(conn, limit))
+    }
+
     async fn ended_among(&self, runs: &[RunId]) -> Result<Vec<RunId>, StorageError> {
         bounded!(self.pool, Access::Read, |conn| sync::ended_among(conn, runs))
     }

@@ -55,7 +55,7 @@ impl ActiveRuns {
 
     /// Whether this process owns the run's row under the fence.
     pub(super) fn owns_row(&self, fence: &Fence) -> bool {
-        fence.owns_row || self.get(&fence.run).is_some_and(|active| active.owns_row)
+        fence.owns_row || self.lock().get(&fence.run).is_some_and(|active| active.owns_row)
     }
 
     /// Records that this process owns the run's row.

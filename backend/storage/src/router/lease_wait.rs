@@ -13,6 +13,9 @@ use crate::{
 /// harmless.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How long a run whose row is held waits for a bucket that has just come back. The bucket's breaker needs a few seconds.
+const FILES_WAIT_MAX: Duration = Duration::from_secs(5);
+
 impl Router {
     /// Waits until this process may continue the run. Either its lease is surely valid, or no other replica
     /// could have taken the run. A run with an expired lease is parked, not failed.
@@ -78,7 +81,7 @@ impl Router {
             };
         }
         if self.leases.lasted(&fence.run, self.clock.monotonic()) {
-            return Ok(true);
+            return self.files_name_no_other(fence).await;
         }
         Ok(self.files.has_shared_create_if_absent() && self.files_confirm_lease(fence).await?)
     }
@@ -97,6 +100,24 @@ impl Router {
             Err(error) if error.is_outage() => Ok(false),
             confirmed => confirmed,
         }
+    }
+
+    /// Makes sure, after a missed lease in a bucket, that no other replica has taken a run whose row this process holds. A
+    /// replica that does not reach the database may have: to it, this process was dead. The mirror would notice it only after
+    /// the next answer has been paid for. If the files do not answer, the row decides.
+    async fn files_name_no_other(&self, fence: &Fence) -> Result<bool, StorageError> {
+        let began = self.clock.monotonic();
+        while self.mode().has_files() && self.files.needs_confirmation(fence) {
+            match self.files.confirm(fence).await {
+                Err(error) if error.kind == StorageErrorKind::Fenced => return Err(error),
+                // The breaker closes a moment after the first heartbeat that came through.
+                Err(_) if self.clock.monotonic().saturating_sub(began) < FILES_WAIT_MAX => {
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                }
+                _ => break,
+            }
+        }
+        Ok(true)
     }
 
     /// The monotonic clock, for measuring waits.

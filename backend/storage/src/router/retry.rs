@@ -23,6 +23,11 @@ impl<'a> Retries<'a> {
         Self { router, deadline, failures: 0 }
     }
 
+    /// How many attempts there were, the one under way included.
+    pub(super) fn attempts(&self) -> u32 {
+        self.failures.saturating_add(1)
+    }
+
     /// Waits before the next attempt, or returns the error if no attempt should follow.
     pub(super) async fn next(&mut self, error: StorageError) -> Result<(), StorageError> {
         // The file store retries on its own, and a full disk does not become free during a wait. A bucket can

@@ -45,11 +45,15 @@ impl Router {
             match self.attempt(fence, Write::Stage(&record)).await {
                 Ok(()) => {
                     self.changes.publish(&fence.run);
+                    self.observer.stage_written(retries.attempts(), true);
                     return Ok(record);
                 }
                 Err(error) => {
                     may_be_stored |= error.kind == StorageErrorKind::Indeterminate;
-                    retries.next(error).await?;
+                    if let Err(error) = retries.next(error).await {
+                        self.observer.stage_written(retries.attempts(), false);
+                        return Err(error);
+                    }
                 }
             }
         }

@@ -20,10 +20,12 @@ pub mod resolve;
 pub mod survey;
 mod sweep;
 pub mod verify;
+mod versions;
 mod write_path;
 
 pub use self::{
     outcome::{ReconcileOutcome, ReconcileStatus, ReconcileSummary},
     reconciler::Reconciler,
+    versions::Versions,
     write_path::{ActiveRuns, WritePath},
 };

@@ -44,9 +44,8 @@ impl AnswerCache for Memory {
     }
 }
 
-#[async_trait]
 impl AnswerLead for Lead {
-    async fn keep(self: Box<Self>, content: AnswerContent) {
+    fn keep(self: Box<Self>, content: AnswerContent) {
         let origin = Reuse { reused_from: RunId::parse("first").unwrap(), answered_at: Timestamp::default() };
         self.kept.lock().insert(self.key, CachedAnswer { content, origin });
     }

@@ -4,6 +4,7 @@ use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{Encoding, Message, MimeHeaders, PartType};
 
+use super::flowed;
 use crate::document::content::HiddenText;
 use crate::document::encoding::{self, Decoded};
 use crate::document::error::DocumentError;
@@ -24,7 +25,13 @@ pub(super) fn add(
     if !is_html {
         let decoded = decoded(message, part, encoding::decode)?;
         document.warnings.extend(decoded.warnings);
-        sections::append(page, RawPage::new(with_line_feeds(decoded.text)));
+        let text = with_line_feeds(decoded.text);
+        let text = if says(message, part, "format", "flowed") {
+            flowed::joined(&text, says(message, part, "delsp", "yes"))
+        } else {
+            text
+        };
+        sections::append(page, RawPage::new(text));
         return Ok(());
     }
     let decoded = decoded(message, part, html::decode)?;
@@ -42,6 +49,12 @@ pub(super) fn add(
         Err(DocumentError::NoText(_)) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether the type of a part has an attribute with this value.
+fn says(message: &Message<'_>, part: usize, attribute: &str, value: &str) -> bool {
+    let kind = message.parts.get(part).and_then(|part| part.content_type());
+    kind.and_then(|kind| kind.attribute(attribute)).is_some_and(|given| given.eq_ignore_ascii_case(value))
 }
 
 /// The text of a part. The mail names an encoding, which its bytes may contradict.

@@ -1,6 +1,7 @@
 //! Reads mails, and web pages that a browser or a wiki saved in the form of a mail (MHTML).
 
 mod body;
+mod flowed;
 mod headers;
 mod looks;
 mod mailbox;

@@ -84,3 +84,11 @@ fn saved_style_sheets_hide_text() {
     assert_eq!(texts(&document), ["Seen."]);
     assert_eq!(document.hidden[0].text, "secret");
 }
+
+#[test]
+fn flowed_lines_are_joined() {
+    let mail = "From: a@example.org\r\nSubject: Flow\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8; Format=Flowed\r\n\r\n\
+        Refills grow by \r\n12% a year.\r\nNext.\r\n";
+    let document = eml(mail.as_bytes()).unwrap();
+    assert!(texts(&document)[0].ends_with("Refills grow by 12% a year.\nNext."), "{:?}", texts(&document));
+}

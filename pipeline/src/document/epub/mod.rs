@@ -1,10 +1,12 @@
 //! Reads EPUB books: chapters in the order of the book's spine, each a page, with the names of its contents.
 
 mod package;
+mod styles;
 
 use std::collections::{HashMap, HashSet};
 
 use self::package::{Package, package, titles, unescaped};
+use self::styles::Styles;
 use super::archive::Archive;
 use super::content::HiddenText;
 use super::error::DocumentError;
@@ -13,6 +15,9 @@ use super::limits::PAGES_MAX;
 use super::raw::{RawDocument, RawPage};
 use super::sections;
 use super::xml::{Xml, walk};
+
+const UNREAD_STYLES: &str =
+    "Some style sheets of the book were not read. Text that they hide may be part of the text.";
 
 /// Reads an EPUB.
 pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
@@ -23,9 +28,9 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
     refuse_protected(&mut archive, &package)?;
     let titles = chapter_titles(&mut archive, &package);
     let mut document = RawDocument { title: package.title.clone(), ..RawDocument::default() };
-    let mut unread = 0_usize;
+    let (mut unread, mut styles) = (0_usize, Styles::default());
     for chapter in package.spine.iter().take(PAGES_MAX + 1) {
-        match read_chapter(&mut archive, chapter) {
+        match read_chapter(&mut archive, &mut styles, chapter) {
             Ok(Some(read)) => add(&mut document, read, titles.get(chapter)),
             // A cover of pictures alone, or a chapter that the file does not hold.
             Ok(None) => {}
@@ -41,6 +46,9 @@ pub(super) fn extract(bytes: &[u8]) -> Result<RawDocument, DocumentError> {
         document
             .warnings
             .push(format!("{} chapters of the book are of a kind that is not read.", package.missing));
+    }
+    if styles.has_unread {
+        document.warnings.push(UNREAD_STYLES.to_owned());
     }
     join_warnings(&mut document);
     Ok(document)
@@ -102,10 +110,15 @@ fn without_document_type(xml: &str) -> String {
     rest.map_or_else(|| xml.to_owned(), |(_, rest)| format!("{before}{rest}"))
 }
 
-fn read_chapter(archive: &mut Archive<'_>, chapter: &str) -> Result<Option<RawDocument>, DocumentError> {
+fn read_chapter(
+    archive: &mut Archive<'_>,
+    styles: &mut Styles,
+    chapter: &str,
+) -> Result<Option<RawDocument>, DocumentError> {
     let Some(bytes) = archive.read_bytes(chapter)? else { return Ok(None) };
     let decoded = html::decode(&bytes, None)?;
-    let mut read = html::read(&decoded.text, Scope::Everything)?;
+    let sheets = styles.of_chapter(archive, chapter, &decoded.text);
+    let mut read = html::read_styled(&decoded.text, Scope::Everything, &sheets)?;
     read.warnings.splice(0..0, decoded.warnings);
     Ok(Some(read))
 }

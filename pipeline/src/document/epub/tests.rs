@@ -47,3 +47,48 @@ fn only_encrypted_chapters_are_protected() {
         matches!(extract(&book(chapter)), Err(DocumentError::Unsupported(reason)) if reason.contains("DRM"))
     );
 }
+
+/// A book of one chapter with three passages, and these two sheets.
+fn styled(main: &[u8], more: &[u8]) -> RawDocument {
+    let chapter = b"<html><head><link rel=\"stylesheet\" href=\"../css/main.css\"/></head><body><p>Seen.</p>\
+        <p class=\"a\">One.</p><p class=\"b\">Two.</p></body></html>";
+    let parts: [(&str, &[u8]); 6] = [
+        ("mimetype", b"application/epub+zip"),
+        ("META-INF/container.xml", CONTAINER.as_bytes()),
+        ("OPS/book.opf", BOOK.as_bytes()),
+        ("OPS/text/a.xhtml", chapter),
+        ("OPS/css/main.css", main),
+        ("OPS/css/more.css", more),
+    ];
+    extract(&zip(&parts)).unwrap()
+}
+
+fn hidden(document: &RawDocument) -> Vec<&str> {
+    document.hidden.iter().map(|hidden| hidden.text.as_str()).collect()
+}
+
+#[test]
+fn style_sheets_of_the_book_hide_text() {
+    let more = b".b { visibility: hidden } /* @import 'main.css' */";
+    let document = styled(b"@import 'more.css'; .a { display: none }", more);
+    assert_eq!(document.pages[0].text, "Seen.");
+    assert_eq!(hidden(&document), ["One.", "Two."]);
+    assert!(!document.warnings.iter().any(|warning| warning == UNREAD_STYLES));
+}
+
+#[test]
+fn imports_for_print_and_in_comments_hide_nothing() {
+    for import in ["@import url(more.css) print;", "/* @import 'more.css'; */", "@import 'none.css';"] {
+        let main = format!("{import} .a {{ display: none }}");
+        let document = styled(main.as_bytes(), b".b { display: none }");
+        assert_eq!(hidden(&document), ["One."], "{import}");
+        assert!(!document.warnings.iter().any(|warning| warning == UNREAD_STYLES), "{import}");
+    }
+}
+
+#[test]
+fn a_sheet_that_is_too_long_is_named_in_a_warning() {
+    let document = styled(b"@import 'more.css'; .a { display: none }", &vec![b' '; 1_000_001]);
+    assert_eq!(hidden(&document), ["One."]);
+    assert!(document.warnings.iter().any(|warning| warning == UNREAD_STYLES));
+}

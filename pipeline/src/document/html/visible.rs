@@ -28,6 +28,8 @@ struct Context {
     /// `None` if it cannot be judged.
     background: Option<[u8; 3]>,
     in_svg: bool,
+    /// The custom properties of style that hold for it.
+    scope: Option<usize>,
 }
 
 /// Text of this size, and smaller, is not read.
@@ -40,6 +42,9 @@ pub(super) fn sights(page: &Page, sheets: &[StyleSheet]) -> (Vec<Sight>, bool) {
     let mut rules = Rules::default();
     let mut has_other_sheets = false;
     for index in 0..page.len() {
+        if let Some(style) = page.attribute(index, "style") {
+            rules.note_own(style);
+        }
         match page.name(index) {
             "style" if is_for_readers(page, index) => {
                 let sheet: String = (index..page.end(index)).filter_map(|inner| page.text(inner)).collect();
@@ -68,6 +73,7 @@ pub(super) fn sights(page: &Page, sheets: &[StyleSheet]) -> (Vec<Sight>, bool) {
         // Another style sheet may paint the page.
         background: (!has_other_sheets).then_some([255; 3]),
         in_svg: false,
+        scope: None,
     };
     let mut contexts: Vec<Context> = Vec::with_capacity(page.len());
     for index in 0..page.len() {
@@ -77,8 +83,8 @@ pub(super) fn sights(page: &Page, sheets: &[StyleSheet]) -> (Vec<Sight>, bool) {
         } else if around.sight == Sight::Apart {
             around
         } else {
-            let style = rules.style(page, index);
-            element_context(page, index, around, &style, opened.contains(&index))
+            let (style, scope) = rules.style(page, index, around.scope);
+            element_context(page, index, Context { scope, ..around }, &style, opened.contains(&index))
         };
         contexts.push(context);
     }

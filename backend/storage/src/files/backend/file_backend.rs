@@ -80,6 +80,11 @@ pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
     /// once its folder is flushed.
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
+    /// As [`FileBackend::create`], for what a crash may lose or damage: no flush delays the caller.
+    fn create_unflushed(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.create(name, bytes)
+    }
+
     /// Creates a marker file if it is absent. It is durable once its folder is flushed.
     fn touch(&self, name: &str) -> io::Result<()>;
 
@@ -169,6 +174,11 @@ pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
     /// relies on [`FileBackend::compare_and_swap`]. `NotFound` if the run does not exist and `may_be_new` is
     /// false. A new lock file is durable once the root is flushed.
     fn lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>>;
+
+    /// As [`FileBackend::lock`], without waiting: `ResourceBusy` if another task or process has the lock.
+    fn try_lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>> {
+        self.lock(run, may_be_new)
+    }
 
     /// Removes half-written files of a killed process from a folder. The caller holds the lock.
     fn clear_leftovers(&self, folder: &str) -> io::Result<()>;

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, TryLockError},
     io,
     os::unix::fs::MetadataExt as _,
@@ -33,14 +33,14 @@ pub(in crate::files) const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(in crate::files) struct LocalFs {
     tree: PrivateTree,
     locks: OwnerLocks,
-    /// Held by the one process that is the leader.
-    leader_lock: Mutex<Option<File>>,
+    /// Held by the one process that is the leader, by the folder of the task.
+    leader_locks: Mutex<BTreeMap<String, File>>,
 }
 
 impl LocalFs {
     pub(in crate::files) fn new(root: PathBuf) -> Self {
         let tree = PrivateTree::new(root);
-        Self { locks: OwnerLocks::new(tree.clone()), tree, leader_lock: Mutex::default() }
+        Self { locks: OwnerLocks::new(tree.clone()), tree, leader_locks: Mutex::default() }
     }
 
     /// Lists all run folders, each with its time of last change.
@@ -56,6 +56,35 @@ impl LocalFs {
         match self.tree.make_last_folder(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.tree.make_folder(folder),
             made => made,
+        }
+    }
+
+    fn lock_by(
+        &self,
+        run: &str,
+        may_be_new: bool,
+        take: impl Fn(&File) -> io::Result<()>,
+    ) -> io::Result<Option<File>> {
+        let name = format!("{run}/{LOCK_FILE}");
+        loop {
+            if may_be_new {
+                self.make_run_folder(run)?;
+            }
+            let file = match self.tree.open_lock(&name) {
+                // Another process removed the folder meanwhile.
+                Err(error) if may_be_new && error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
+            take(&file)?;
+            // Another process may have removed the folder meanwhile. Then another process may hold the lock in
+            // a new folder.
+            let is_current = match (file.metadata(), self.tree.open(&name).and_then(|file| file.metadata())) {
+                (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
+                _ => false,
+            };
+            if is_current {
+                return Ok(Some(file));
+            }
         }
     }
 
@@ -97,6 +126,11 @@ impl FileBackend for LocalFs {
     fn create(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.make_folder_of(name)?;
         self.tree.create(name, bytes)
+    }
+
+    fn create_unflushed(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.make_folder_of(name)?;
+        self.tree.create_unflushed(name, bytes)
     }
 
     fn write_all(&self, files: &[GroupFile<'_>]) -> Vec<io::Result<()>> {
@@ -222,8 +256,8 @@ impl FileBackend for LocalFs {
     }
 
     fn try_become_leader(&self, folder: &str) -> io::Result<bool> {
-        let mut leader_lock = self.leader_lock.lock();
-        if leader_lock.is_some() {
+        let mut leader_locks = self.leader_locks.lock();
+        if leader_locks.contains_key(folder) {
             return Ok(true);
         }
         // A run's name has no dot, so this cannot be a run.
@@ -231,7 +265,7 @@ impl FileBackend for LocalFs {
         let file = self.tree.open_lock(&format!("{folder}/{LOCK_FILE}"))?;
         match file.try_lock() {
             Ok(()) => {
-                *leader_lock = Some(file);
+                leader_locks.insert(folder.to_owned(), file);
                 Ok(true)
             }
             Err(TryLockError::WouldBlock) => Ok(false),
@@ -248,27 +282,17 @@ impl FileBackend for LocalFs {
     }
 
     fn lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>> {
-        let name = format!("{run}/{LOCK_FILE}");
-        loop {
-            if may_be_new {
-                self.make_run_folder(run)?;
+        self.lock_by(run, may_be_new, File::lock)
+    }
+
+    fn try_lock(&self, run: &str, may_be_new: bool) -> io::Result<Option<File>> {
+        self.lock_by(run, may_be_new, |file| match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, "another task or process works on the run"))
             }
-            let file = match self.tree.open_lock(&name) {
-                // Another process removed the folder meanwhile.
-                Err(error) if may_be_new && error.kind() == io::ErrorKind::NotFound => continue,
-                opened => opened?,
-            };
-            file.lock()?;
-            // Another process may have removed the folder meanwhile. Then another process may hold the lock in
-            // a new folder.
-            let is_current = match (file.metadata(), self.tree.open(&name).and_then(|file| file.metadata())) {
-                (Ok(held), Ok(named)) => (held.dev(), held.ino()) == (named.dev(), named.ino()),
-                _ => false,
-            };
-            if is_current {
-                return Ok(Some(file));
-            }
-        }
+            Err(TryLockError::Error(error)) => Err(error),
+            Ok(()) => Ok(()),
+        })
     }
 
     fn clear_leftovers(&self, folder: &str) -> io::Result<()> {

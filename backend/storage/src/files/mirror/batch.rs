@@ -9,8 +9,13 @@ use pipeline::{
 };
 
 use crate::{
-    error::{StorageError, StorageErrorKind},
-    files::{integrity::digest, io::json_bytes, manifest::DocumentSummary, runs::finish::OwnedEnd},
+    error::StorageError,
+    files::{
+        db_sync::DbSync,
+        integrity::{digest, record_bytes},
+        manifest::DocumentSummary,
+        runs::finish::OwnedEnd,
+    },
     ports::lifecycle::Fence,
     run::{End, RunSubmission},
 };
@@ -31,10 +36,7 @@ pub(crate) struct StageBytes {
 impl StageBytes {
     fn of(record: &StageRecord) -> Result<Self, StorageError> {
         let record_sha256 = digest(record)?;
-        let bytes = json_bytes(record).map_err(|error| {
-            let what = format!("the record of {} is no JSON: {error}", record.meta.stage);
-            StorageError::new(StorageErrorKind::Invalid, what)
-        })?;
+        let bytes = record_bytes(record)?;
         Ok(Self {
             stage: record.meta.stage,
             provider: record.meta.provider.clone(),
@@ -102,11 +104,19 @@ pub(crate) struct Batch {
     pub(super) document: Option<DocumentSummary>,
     /// Whether the files did not take an earlier part.
     pub(crate) is_after_gap: bool,
+    /// Whether the database holds the parts. It holds all that the mirror does.
+    pub(super) db_sync: DbSync,
 }
 
 impl Batch {
     pub(super) fn new(fence: Fence) -> Self {
-        Self { fence, parts: Vec::new(), document: None, is_after_gap: false }
+        let db_sync = DbSync::Synced;
+        Self { fence, parts: Vec::new(), document: None, is_after_gap: false, db_sync }
+    }
+
+    /// One part that the mirror does not hold: its run waits for it.
+    pub(super) fn of(fence: Fence, part: MirrorPart, db_sync: DbSync) -> Self {
+        Self { parts: vec![part], db_sync, ..Self::new(fence) }
     }
 
     /// The memory of all parts.

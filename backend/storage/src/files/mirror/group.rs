@@ -21,8 +21,9 @@ const ON_DISK: (usize, usize) = (8, 4);
 /// As [`ON_DISK`], in a bucket: a group of one run sends its files at once.
 const IN_A_BUCKET: (usize, usize) = (1, 32);
 
-/// The time limit of a group: no run waits for it, and a slow disk flushes its dozens of files one after the other.
-const GROUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit of a group: no run waits for all of it, and a slow disk flushes its dozens of files one after
+/// the other. It is longer than that of a write, so the breaker takes no slow group for a silent disk.
+pub(super) const GROUP_TIMEOUT: Duration = Duration::from_secs(5);
 
 tokio::task_local! {
     /// Set in the task that writes what the mirror holds, one run after the other.
@@ -57,7 +58,7 @@ impl FileStore {
     pub(crate) async fn write_group(&self, group: &[Taken]) -> Vec<Result<(), StorageError>> {
         let batches: Vec<Arc<Batch>> = group.iter().map(|taken| taken.batch.clone()).collect();
         let work = move |files: &RunFiles| Ok(files.write_group(&batches));
-        match self.guarded("", GROUP_TIMEOUT, work).await {
+        match self.guarded("mirror", "", GROUP_TIMEOUT, work).await {
             Ok(written) => written,
             Err(error) => group.iter().map(|_| Err(error.clone())).collect(),
         }

@@ -3,14 +3,19 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use foundation::clock::SystemClock;
+use futures_util::future::join_all;
 use pipeline::{record::sha256_hex, run::RunStatus, run::Stage};
 
-use super::{batch::MirrorPart, queue::Pushed};
+use super::{
+    batch::{Batch, MirrorPart},
+    line::Part,
+    queue::Pushed,
+};
 use crate::{
     contract::{accepted, at, claim, lease, new_run, record, records},
     control_plane::Principal,
     error::{StorageError, StorageErrorKind},
-    files::FileStore,
+    files::{FileStore, db_sync::DbSync},
     ports::{lifecycle::Fence, prelude::*},
     run::End,
 };
@@ -203,4 +208,65 @@ async fn a_full_mirror_refuses_parts() {
     assert_eq!(pushed, [Pushed::Kept, Pushed::Kept, Pushed::Full]);
     env.store.mirror().set_driven(false);
     assert_eq!(env.store.push(&fence, part()), Pushed::Off);
+}
+
+#[tokio::test]
+async fn runs_that_wait_share_groups_and_no_lock() {
+    let env = Fixture::new();
+    let mut fences = Vec::new();
+    for number in 0..12 {
+        fences.push(env.begun(&format!("r{number}")).await);
+    }
+    // Another process works on the first run.
+    let other = env.other();
+    let lock = other.files.io.lock(&fences[0].run).unwrap();
+    let store = |fence: &Fence, stage| {
+        let (store, fence) = (env.store.clone(), fence.clone());
+        async move { store.store_stage(&fence, &record(stage, "one")).await }
+    };
+    let first = tokio::spawn(store(&fences[0], Stage::InputProcessing));
+    for stored in join_all(fences[1..].iter().map(|fence| store(fence, Stage::InputProcessing))).await {
+        stored.unwrap();
+    }
+    assert!(!env.has("r0/stage1/inspirations.json"));
+    drop(lock);
+    // On a slow disk, it may have given up while the others were written.
+    if first.await.unwrap().is_err() {
+        store(&fences[0], Stage::InputProcessing).await.unwrap();
+    }
+
+    for stage in &Stage::ALL[1..] {
+        for stored in join_all(fences.iter().map(|fence| store(fence, *stage))).await {
+            stored.unwrap();
+        }
+    }
+    let end = End::Completed { records: &records(), report: REPORT };
+    let time = at("2026-11-21T12:00:00Z");
+    for ended in join_all(fences.iter().map(|fence| env.store.finish(fence, end, time))).await {
+        ended.unwrap();
+    }
+    assert!(env.store.open_runs().await.unwrap().is_empty());
+    for fence in &fences {
+        let held = env.store.load(&fence.run).await.unwrap().unwrap();
+        assert_eq!((held.status, held.report.as_deref()), (RunStatus::Completed, Some(REPORT)));
+        assert_eq!(held.stages.len(), 4);
+        assert_eq!(env.store.manifest(&fence.run).await.unwrap().unwrap().database, None);
+        let late = store(fence, Stage::InputProcessing).await.unwrap_err();
+        assert_eq!(late.kind, StorageErrorKind::Fenced);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_group_fails_no_run() {
+    let env = Fixture::new();
+    let (slow, waiting) = (env.begun("r0").await, env.begun("r1").await);
+    let stage = record(Stage::InputProcessing, "one");
+    let part = Part(Batch::of(slow, MirrorPart::stage(&stage).unwrap(), DbSync::NotTracked));
+    let together = env.store.together.clone();
+    let group = tokio::spawn(async move { together.ask(part, |_| std::future::pending()).await });
+    tokio::task::yield_now().await;
+    env.store.store_stage(&waiting, &stage).await.unwrap();
+    assert!(env.has("r1/stage1/inspirations.json"));
+    assert!(!group.is_finished(), "it stood in line all the time");
+    group.abort();
 }

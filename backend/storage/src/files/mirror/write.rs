@@ -1,4 +1,5 @@
-//! Writes a group of runs: the files of all, flushed together, and then their manifests, flushed together.
+//! Writes a group of runs: the files of all, flushed together, and then their manifests, flushed together. The mirror's groups
+//! hold what the database has; in `FILE_ONLY` and outages, those of concurrent runs hold what each waits for.
 
 use std::{fs::File, io};
 
@@ -7,7 +8,7 @@ use pipeline::{clock::Timestamp, record::sha256_hex, run::Stage};
 
 use super::batch::{Batch, MirrorPart, StageBytes};
 use crate::{
-    error::StorageError,
+    error::{StorageError, StorageErrorKind},
     files::{
         db_sync::DbSync,
         layout::{OPEN_FOLDER, REPORT_FILE, SPOOL_FILE, in_run},
@@ -16,6 +17,7 @@ use crate::{
         runs::finish::OwnedEnd,
         tombstones::deleted,
     },
+    ports::outbox::WebhookEvent,
     private_tree::GroupFile,
     run::RunSubmission,
 };
@@ -57,6 +59,7 @@ impl RunFiles {
         group.into_iter().map(|member| self.end_batch(member)).collect()
     }
 
+    /// It waits for no lock: the owner of a lock holds up this run alone, which is then written without the others.
     fn open_batch<'b>(&self, batch: &'b Batch) -> Member<'b> {
         let (fence, run) = (&batch.fence, &batch.fence.run);
         let begun = batch.begun();
@@ -64,9 +67,9 @@ impl RunFiles {
             Some(_) => {
                 // The manifest must not name an owner who does not seem to live.
                 self.owners.hold(&fence.owner)?;
-                self.io.lock_new(run)?
+                self.io.try_lock(run, true)?
             }
-            None => self.io.lock(run)?,
+            None => self.io.try_lock(run, false)?,
         };
         let (is_deleted, known) = self.manifests.read_run(run)?;
         if is_deleted {
@@ -77,6 +80,8 @@ impl RunFiles {
             known.has_ended()
                 && Some(known.status) == batch.end_status()
                 && known.generation == fence.generation
+                // Without the database, only an earlier attempt of this claim counts.
+                && (batch.db_sync.is_synced() || known.term() == fence.term())
         });
         if has_this_end {
             return Ok(None);
@@ -183,18 +188,20 @@ impl RunFiles {
         for part in &batch.parts {
             match part {
                 MirrorPart::Begin(_) | MirrorPart::Document(_) => {}
-                MirrorPart::Stage(stage) => self.note_stage(&mut open.manifest, stage),
-                MirrorPart::End(end, at) => self.note_mirrored_end(&mut open.manifest, end, *at)?,
+                MirrorPart::Stage(stage) => self.note_stage(&mut open.manifest, stage, batch.db_sync)?,
+                MirrorPart::End(end, at) => {
+                    self.note_batch_end(&mut open.manifest, (end, *at), batch.db_sync)?;
+                }
             }
         }
         Ok(())
     }
 
-    fn note_mirrored_end(
+    fn note_batch_end(
         &self,
         manifest: &mut Manifest,
-        end: &OwnedEnd,
-        at: Timestamp,
+        (end, at): (&OwnedEnd, Timestamp),
+        db_sync: DbSync,
     ) -> Result<(), StorageError> {
         // An earlier process may have died before the files had a stage of the row.
         let mut is_whole = true;
@@ -211,18 +218,35 @@ impl RunFiles {
                 manifest.error = Some(failure.clone());
             }
         }
-        let db_sync = if is_whole { DbSync::Synced } else { DbSync::Diverged };
+        let db_sync = match db_sync {
+            _ if is_whole => db_sync,
+            DbSync::Synced | DbSync::Diverged => DbSync::Diverged,
+            // The run has the records, and a write of its own adds the stage.
+            DbSync::NotTracked | DbSync::Pending => {
+                let what = format!("the files of run {} lack a stage", manifest.run_id);
+                return Err(StorageError::new(StorageErrorKind::Unavailable, what));
+            }
+        };
         self.note_end(manifest, end.borrowed().status(), at, db_sync)
     }
 
-    fn note_stage(&self, manifest: &mut Manifest, stored: &StageBytes) {
+    fn note_stage(
+        &self,
+        manifest: &mut Manifest,
+        stored: &StageBytes,
+        db_sync: DbSync,
+    ) -> Result<(), StorageError> {
         failpoints::hit("stage-file-written");
         let StageBytes { stage, record_sha256, payload_sha256, .. } = stored;
         let (record, payload) = (record_sha256.clone(), payload_sha256.clone());
-        manifest.stages.insert(*stage, self.stage_entry(*stage, record, payload, DbSync::Synced));
+        manifest.stages.insert(*stage, self.stage_entry(*stage, record, payload, db_sync));
         manifest.attempts = 0;
         manifest.waiting = None;
-        manifest.database.get_or_insert_default().has_row = true;
+        if db_sync.is_synced() {
+            manifest.database.get_or_insert_default().has_row = true;
+        }
+        self.enqueue_events(manifest, &[WebhookEvent::Stage(*stage)], db_sync)?;
+        self.enqueue_step(manifest, db_sync)
     }
 
     fn write_manifests(&self, group: &mut [Member<'_>]) {

@@ -18,6 +18,7 @@ use crate::{
         leases::claim::Search,
         limits::ATTEMPT_TIMEOUT,
         manifest::Manifest,
+        mirror::batch::MirrorPart,
         run_files::RunFiles,
         runs::{accept::OpenError, finish::OwnedEnd},
         store::FileStore,
@@ -125,6 +126,12 @@ impl FileStore {
         }
     }
 
+    /// Whether this process has missed a lease since it last made sure that the run is its own, and lives again. Asks nobody.
+    #[must_use]
+    pub fn needs_confirmation(&self, fence: &Fence) -> bool {
+        self.files.needs_confirmation(fence)
+    }
+
     /// Whether this process surely still owns the run, so that it may pay for work.
     ///
     /// # Errors
@@ -148,9 +155,17 @@ impl FileStore {
         record: &StageRecord,
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
+        if self.writes_together(db_sync)
+            && let Some(stored) = self.write_together(fence, MirrorPart::stage(record)?, db_sync).await
+        {
+            return self.wake_dispatcher(stored);
+        }
         let (fence, record) = (Arc::new(fence.clone()), Arc::new(record.clone()));
-        let stored =
-            self.write(&fence.run.clone(), move |files| files.store_stage(&fence, &record, db_sync)).await;
+        let stored = self
+            .write_as("store_stage", &fence.run.clone(), move |files| {
+                files.store_stage(&fence, &record, db_sync)
+            })
+            .await;
         self.wake_dispatcher(stored)
     }
 
@@ -168,11 +183,17 @@ impl FileStore {
         at: Timestamp,
         db_sync: DbSync,
     ) -> Result<(), StorageError> {
+        if self.writes_together(db_sync)
+            && let Some(ended) = self.write_together(fence, MirrorPart::end(end, at), db_sync).await
+        {
+            return self.wake_dispatcher(ended);
+        }
         let fence = Arc::new(fence.clone());
         let run = fence.run.clone();
         let end: Arc<OwnedEnd> = Arc::new(end.into());
         self.wake_dispatcher(
-            self.write(&run, move |files| files.finish(&fence, end.borrowed(), at, db_sync)).await,
+            self.write_as("finish", &run, move |files| files.finish(&fence, end.borrowed(), at, db_sync))
+                .await,
         )
     }
 

@@ -119,12 +119,12 @@ impl<R: Row> Combiner<R> {
             let _ = tell.send(Told::Ended(of(run.as_str())));
         }
         match (of(group.own.as_str()), stored) {
-            (Combined::Alone(_), Err(error)) if count == 1 && !is_of_a_lock(&error) => {
+            (Combined::Alone(_), Err(error)) if count == 1 && !error.is_of_a_lock() => {
                 Combined::Failed(error)
             }
             (Combined::Alone(alone), Err(error)) => {
                 tracing::debug!(event = "group_failed", rows = count, %error, "a shared statement failed; its rows are sent alone");
-                let outage = error.is_failure_of_the_store() && !is_of_a_lock(&error);
+                let outage = error.is_failure_of_the_store() && !error.is_of_a_lock();
                 Combined::Alone(Alone { outage: outage.then_some(error), ..alone })
             }
             (ended, _) => ended,
@@ -135,11 +135,6 @@ impl<R: Row> Combiner<R> {
 /// The task that sent the statement ended before it. The statement may have been executed.
 fn unanswered() -> Combined {
     Combined::Alone(Alone { may_be_stored: true, ..Alone::default() })
-}
-
-/// Whether somebody else's lock has ended the statement, or a deadlock with them. It says nothing about the server.
-fn is_of_a_lock(error: &StorageError) -> bool {
-    error.sqlstate().is_some_and(|code| ["55P03", "40P01", "40001"].contains(&code))
 }
 
 #[cfg(test)]

@@ -1,21 +1,19 @@
 //! The answer cache in the database.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use async_trait::async_trait;
 use pipeline::run::RunId;
 use sqlx::Row as _;
 
 use super::{
-    answer_statements::{
-        CLAIM, EXPIRE, FORGET_RUN, KEEP, NOTE_USE, OPT_OUT, PURGE, REJECT, RELEASE, RENEW, STATS,
-    },
+    answer_statements::{EXPIRE, FORGET_RUN, NOTE_USE, OPT_OUT, PURGE, REJECT, RELEASE, RENEW, STATS},
     json::text_of,
 };
 use crate::{
     control_plane::{
         AnswerClaim, AnswerLease, AnswerPurge, AnswerQuestion, AnswerStats, AnswerStore, AuditRecord,
-        Principal, StoredAnswer,
+        HeldQuestion, Principal, StoredAnswer,
     },
     error::{StorageError, StorageErrorKind},
     postgres::{
@@ -24,6 +22,7 @@ use crate::{
             db_error::{Access, DbError},
         },
         store::PostgresStore,
+        values::column,
     },
 };
 
@@ -35,15 +34,19 @@ impl AnswerStore for PostgresStore {
         lease: &AnswerLease,
         keep: Duration,
     ) -> Result<AnswerClaim, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| claim(conn, question, lease, keep))
+        self.answers.claim(&self.pool, question, lease, keep).await
     }
 
     async fn note_use(&self, question: &AnswerQuestion) -> Result<(), StorageError> {
         bounded!(self.pool, Access::Write, |conn| note_use(conn, question))
     }
 
-    async fn renew(&self, question: &AnswerQuestion, lease: &AnswerLease) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| renew(conn, question, lease))
+    async fn renew(
+        &self,
+        held: &[HeldQuestion],
+        duration: Duration,
+    ) -> Result<HashSet<String>, StorageError> {
+        bounded!(self.pool, Access::Write, |conn| renew(conn, held, duration))
     }
 
     async fn keep(
@@ -52,7 +55,7 @@ impl AnswerStore for PostgresStore {
         leader: &str,
         answer: &StoredAnswer,
     ) -> Result<bool, StorageError> {
-        bounded!(self.pool, Access::Write, |conn| keep(conn, question, leader, answer))
+        self.answers.keep(&self.pool, question, leader, answer).await
     }
 
     async fn release(&self, question: &AnswerQuestion, leader: &str) -> Result<(), StorageError> {
@@ -85,33 +88,6 @@ impl AnswerStore for PostgresStore {
     }
 }
 
-async fn claim(
-    conn: &mut PooledConn<'_>,
-    question: &AnswerQuestion,
-    lease: &AnswerLease,
-    keep: Duration,
-) -> Result<AnswerClaim, DbError> {
-    let row = conn
-        .query(CLAIM)
-        .bind(question.principal.as_str())
-        .bind(&question.key)
-        .bind(i32::from(question.stage.number()))
-        .bind(&lease.leader)
-        .bind(lease.duration.as_secs_f64())
-        .bind(keep.as_secs_f64())
-        .bind(question.run.as_str())
-        .fetch_one(conn.connection()?)
-        .await?;
-    if row.try_get("isOff")? {
-        return Ok(AnswerClaim::OptedOut);
-    }
-    if row.try_get("isLed")? {
-        return Ok(AnswerClaim::Led);
-    }
-    let found = row.try_get::<Option<String>, _>("answer")?.zip(row.try_get("sha256")?);
-    Ok(found.map_or(AnswerClaim::Taken, |(text, sha256)| AnswerClaim::Found(StoredAnswer { text, sha256 })))
-}
-
 async fn note_use(conn: &mut PooledConn<'_>, question: &AnswerQuestion) -> Result<(), DbError> {
     let query = conn.query(NOTE_USE).bind(question.principal.as_str()).bind(&question.key);
     query.bind(question.run.as_str()).execute(conn.connection()?).await?;
@@ -120,37 +96,18 @@ async fn note_use(conn: &mut PooledConn<'_>, question: &AnswerQuestion) -> Resul
 
 async fn renew(
     conn: &mut PooledConn<'_>,
-    question: &AnswerQuestion,
-    lease: &AnswerLease,
-) -> Result<bool, DbError> {
-    let done = conn
+    held: &[HeldQuestion],
+    duration: Duration,
+) -> Result<HashSet<String>, DbError> {
+    let rows = conn
         .query(RENEW)
-        .bind(question.principal.as_str())
-        .bind(&question.key)
-        .bind(&lease.leader)
-        .bind(lease.duration.as_secs_f64())
-        .execute(conn.connection()?)
+        .bind(column(held, |one| one.question.principal.as_str()))
+        .bind(column(held, |one| one.question.key.as_str()))
+        .bind(column(held, |one| one.leader.as_str()))
+        .bind(duration.as_secs_f64())
+        .fetch_all(conn.connection()?)
         .await?;
-    Ok(done.rows_affected() > 0)
-}
-
-async fn keep(
-    conn: &mut PooledConn<'_>,
-    question: &AnswerQuestion,
-    leader: &str,
-    answer: &StoredAnswer,
-) -> Result<bool, DbError> {
-    let done = conn
-        .query(KEEP)
-        .bind(question.principal.as_str())
-        .bind(&question.key)
-        .bind(leader)
-        .bind(&answer.text)
-        .bind(&answer.sha256)
-        .bind(question.run.as_str())
-        .execute(conn.connection()?)
-        .await?;
-    Ok(done.rows_affected() > 0)
+    rows.iter().map(|row| Ok(row.try_get("leader")?)).collect()
 }
 
 async fn release(conn: &mut PooledConn<'_>, question: &AnswerQuestion, leader: &str) -> Result<(), DbError> {

@@ -17,7 +17,7 @@ use sqlx::Row as _;
 
 use super::json::{row_of, text_of};
 use crate::{
-    control_plane::{AuditLog, AuditRecord},
+    control_plane::{AuditFilter, AuditLog, AuditRecord},
     error::StorageError,
     postgres::{
         pool::{
@@ -58,10 +58,14 @@ INSERT INTO "innovation"."AuditRecord"
 SELECT * FROM jsonb_populate_recordset(NULL::"innovation"."AuditRecord", $1::jsonb)
 ON CONFLICT ("id") DO NOTHING"#;
 
-/// $1 the time in milliseconds since 1970, or NULL for the end, $2 the id, $3 limit
+/// $1 the time in milliseconds since 1970, or NULL for the end, $2 the id, $3 limit, $4 actor, $5 action, $6 target, $7 since
 const NEWEST: &str = r#"
 SELECT to_jsonb(a)::text AS "record" FROM "innovation"."AuditRecord" a
-WHERE $1::int8 IS NULL OR ("at", "id") < (to_timestamp($1::int8 / 1000.0), $2)
+WHERE ($1::int8 IS NULL OR ("at", "id") < (to_timestamp($1::int8 / 1000.0), $2))
+  AND ($4::text IS NULL OR "actor" = $4)
+  AND ($5::text IS NULL OR "action" = $5 OR starts_with("action", $5 || '.'))
+  AND ($6::text IS NULL OR "target" = $6)
+  AND ($7::int8 IS NULL OR "at" >= to_timestamp($7::int8 / 1000.0))
 ORDER BY "at" DESC, "id" DESC LIMIT $3"#;
 
 /// $1 the time in milliseconds since 1970, $2 limit
@@ -79,10 +83,11 @@ impl AuditLog for PostgresStore {
 
     async fn newest(
         &self,
+        filter: &AuditFilter,
         before: Option<(Timestamp, String)>,
         limit: usize,
     ) -> Result<Vec<AuditRecord>, StorageError> {
-        let texts = bounded!(self.pool, Access::Read, |conn| newest(conn, before, limit))?;
+        let texts = bounded!(self.pool, Access::Read, |conn| newest(conn, filter, before, limit))?;
         texts.iter().map(|text| row_of(text)).collect()
     }
 
@@ -108,6 +113,7 @@ async fn add(conn: &mut PooledConn<'_>, records: String) -> Result<(), DbError> 
 
 async fn newest(
     conn: &mut PooledConn<'_>,
+    filter: &AuditFilter,
     before: Option<(Timestamp, String)>,
     limit: usize,
 ) -> Result<Vec<String>, DbError> {
@@ -117,6 +123,10 @@ async fn newest(
         .bind(at)
         .bind(text(&id))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .bind(filter.actor.as_deref().map(text))
+        .bind(filter.action.as_deref().map(text))
+        .bind(filter.target.as_deref().map(text))
+        .bind(filter.since.map(|since| since.timestamp_millis()))
         .fetch_all(conn.connection()?)
         .await?;
     rows.iter().map(|row| Ok(row.try_get("record")?)).collect()

@@ -41,16 +41,24 @@ ORDER BY c.relname LIMIT 1000"#;
 
 /// $1 seconds
 const RUNS: &str = r#"
+WITH stalled AS MATERIALIZED (
+  SELECT "id", "stageStartedAt" FROM "PipelineRun"
+  WHERE "status" = 'PROCESSING' AND "leaseUntil" > now() AND "leaseOwner" <> 'waiting'
+    AND "stageStartedAt" < now() - make_interval(secs => $1) LIMIT 1000
+)
 SELECT
-  (SELECT count(*) FROM (
-    SELECT FROM "PipelineRun" WHERE "status" = 'PROCESSING' AND "leaseUntil" > now() AND "leaseOwner" <> 'waiting'
-      AND "stageStartedAt" < now() - make_interval(secs => $1) LIMIT 1000) AS stalled)::int8 AS "stalled",
+  (SELECT count(*) FROM stalled)::int8 AS "stalled",
+  ARRAY(SELECT "id" FROM stalled ORDER BY "stageStartedAt" LIMIT 100) AS "stalledRuns",
   count(*)::int8 AS "queued", COALESCE(max(extract(epoch FROM now() - queued."since")), 0)::int8 AS "oldest"
 FROM (
   SELECT COALESCE("leaseUntil", "acceptedAt") AS "since" FROM "PipelineRun"
   WHERE "status" = 'PROCESSING' AND "acceptedAt" IS NOT NULL AND ("leaseUntil" IS NULL OR "leaseUntil" < now())
   LIMIT 1000
 ) AS queued"#;
+
+/// Uses the partial index of rows with conflicts. $1 limit
+const CONFLICTING: &str = r#"
+SELECT "id" FROM "PipelineRun" WHERE cardinality("conflictedStages") > 0 ORDER BY "id" LIMIT $1"#;
 
 const GRANTS: &str = r#"
 WITH schema AS (SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = 'innovation'),
@@ -92,6 +100,10 @@ impl DatabaseInspection for PostgresStore {
     async fn runs(&self, stage_seconds_max: u64) -> Result<RunFacts, StorageError> {
         let seconds = u32::try_from(stage_seconds_max).unwrap_or(u32::MAX);
         bounded!(self.pool, Access::Read, |conn| runs(conn, f64::from(seconds)))
+    }
+
+    async fn conflicting(&self, at_most: usize) -> Result<Vec<String>, StorageError> {
+        bounded!(self.pool, Access::Read, |conn| conflicting(conn, at_most))
     }
 
     async fn grants(&self) -> Result<GrantFacts, StorageError> {
@@ -147,9 +159,16 @@ async fn runs(conn: &mut PooledConn<'_>, seconds: f64) -> Result<RunFacts, DbErr
     let row = conn.query(RUNS).bind(seconds).fetch_one(conn.connection()?).await?;
     Ok(RunFacts {
         stalled: row.try_get("stalled")?,
+        stalled_runs: row.try_get("stalledRuns")?,
         queued: row.try_get("queued")?,
         oldest_queued_seconds: row.try_get("oldest")?,
     })
+}
+
+async fn conflicting(conn: &mut PooledConn<'_>, at_most: usize) -> Result<Vec<String>, DbError> {
+    let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+    let rows = conn.query(CONFLICTING).bind(at_most).fetch_all(conn.connection()?).await?;
+    rows.iter().map(|row| Ok(row.try_get("id")?)).collect()
 }
 
 async fn grants(conn: &mut PooledConn<'_>) -> Result<GrantFacts, DbError> {

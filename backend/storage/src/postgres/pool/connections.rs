@@ -29,7 +29,8 @@ use tokio::{
 };
 
 use crate::{
-    error::StorageError,
+    error::{StorageError, StorageErrorKind},
+    observer::{CallObserver, ConnectionWait, StoreName, Unobserved},
     postgres::pool::{
         address::{Address, Malformed},
         config::DatabaseConfig,
@@ -46,6 +47,7 @@ pub(in crate::postgres) struct Pool {
     write_timeout: Duration,
     connections_min: u32,
     is_warming: Arc<AtomicBool>,
+    observer: Arc<dyn CallObserver>,
 }
 
 impl Pool {
@@ -60,7 +62,23 @@ impl Pool {
             write_timeout: config.write_timeout,
             connections_min: config.pool_min,
             is_warming: Arc::default(),
+            observer: Arc::new(Unobserved),
         })
+    }
+
+    /// Reports each piece of work, and each wait for a connection.
+    pub(in crate::postgres) fn observed_by(self, observer: Arc<dyn CallObserver>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Reports a call that several callers share a statement for.
+    pub(in crate::postgres) fn observe(
+        &self,
+        operation: &'static str,
+        took: Duration,
+        error: Option<StorageErrorKind>,
+    ) {
+        self.observer.called(StoreName::Database, operation, took, error);
     }
 
     /// Takes a connection for one piece of work, which must end before [`PooledConn::deadline`].
@@ -76,14 +94,39 @@ impl Pool {
     ) -> Result<PooledConn<'_>, StorageError> {
         let now = timer_now();
         let taken = self.shared.take(now + self.acquire_timeout.min(limit)).await;
-        let (live, place) = taken.map_err(DbError::before_it_was_sent)?;
+        let outcome = match &taken {
+            Ok(_) => ConnectionWait::Taken,
+            Err(DbError::Busy) => ConnectionWait::Exhausted,
+            Err(_) if self.shared.is_exhausted() => ConnectionWait::Exhausted,
+            Err(_) => ConnectionWait::Failed,
+        };
+        self.observer.connection_awaited(now.elapsed(), outcome);
+        let (live, place) = taken.map_err(|error| {
+            let error = error.before_it_was_sent();
+            self.observe("connect", now.elapsed(), Some(error.kind));
+            error
+        })?;
         let (live, deadline) = (Some(live), now + limit);
-        Ok(PooledConn { pool: self, live, _place: place, access, limit, deadline, is_in_trial: false })
+        Ok(PooledConn {
+            pool: self,
+            live,
+            _place: place,
+            access,
+            began: now,
+            limit,
+            deadline,
+            is_in_trial: false,
+        })
     }
 
     /// The number of open connections, and of those in use.
     pub(in crate::postgres) fn counts(&self) -> (u32, u32) {
         self.shared.counts()
+    }
+
+    /// How many callers wait for a connection.
+    pub(in crate::postgres) fn waiting(&self) -> u32 {
+        self.shared.waiting()
     }
 
     /// Closes all connections. Those in use are closed by their users.
@@ -120,6 +163,8 @@ pub(in crate::postgres) struct PooledConn<'p> {
     live: Option<Live>,
     _place: OwnedSemaphorePermit,
     access: Access,
+    /// When the caller began to wait for the connection.
+    began: Instant,
     limit: Duration,
     deadline: Instant,
     /// Whether a transaction of the work is open, whose part of the work is undone unless it ends well.
@@ -200,11 +245,20 @@ impl PooledConn<'_> {
         Ok(())
     }
 
-    /// Returns the result of the work. Returns the connection to the pool if it is idle.
+    /// Returns the result of the work, and reports it. `work` is its code, which begins with the name of its function.
     pub(in crate::postgres) fn settle<T>(
-        mut self,
+        self,
+        work: &'static str,
         result: Result<Result<T, DbError>, Elapsed>,
     ) -> Result<T, StorageError> {
+        let (pool, began) = (self.pool, self.began);
+        let result = self.give_back(result);
+        pool.observe(operation(work), began.elapsed(), result.as_ref().err().map(|error| error.kind));
+        result
+    }
+
+    /// Returns the connection to the pool if it is idle.
+    fn give_back<T>(mut self, result: Result<Result<T, DbError>, Elapsed>) -> Result<T, StorageError> {
         let shared = &self.pool.shared;
         let fault = match result {
             Ok(Ok(value)) => {
@@ -231,6 +285,12 @@ impl PooledConn<'_> {
     }
 }
 
+/// The name of the function that does a piece of work: `store` in `write::store(conn, fence, &new)`.
+fn operation(work: &'static str) -> &'static str {
+    let path = work.split('(').next().unwrap_or(work);
+    path.rsplit("::").next().unwrap_or(path).trim()
+}
+
 /// Does a piece of work on a connection, from `begin` to `commit`, within its deadline. It is a macro,
 /// because the future of a closure that borrows the connection would not be `Send`.
 macro_rules! bounded {
@@ -245,7 +305,7 @@ macro_rules! bounded {
             Ok(value)
         })
         .await;
-        conn.settle(result)
+        conn.settle(stringify!($work), result)
     }};
     ($pool:expr, $access:expr, |$conn:ident| $work:expr) => {
         crate::postgres::pool::connections::bounded!(in $pool.acquire($access), |$conn| $work)

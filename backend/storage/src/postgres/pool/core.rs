@@ -124,6 +124,16 @@ impl Shared {
         (open, open.saturating_sub(idle))
     }
 
+    /// How many callers wait for a connection.
+    pub(super) fn waiting(&self) -> u32 {
+        self.places.waiting()
+    }
+
+    /// Whether all places are taken.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.places.is_exhausted()
+    }
+
     /// Begins a transaction with this pool's settings, for a pooler.
     pub(super) fn begin(&self) -> &str {
         &self.begin

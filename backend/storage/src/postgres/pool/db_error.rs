@@ -7,6 +7,9 @@ use pipeline::run::RunId;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::postgres::pool::address::describe_tls;
 
+/// The tables of the control plane that statements about runs write too.
+const CONTROL_PLANE_TABLES: [&str; 2] = ["AuditRecord", "Batch"];
+
 /// Whether a piece of work reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::postgres) enum Access {
@@ -160,7 +163,9 @@ fn from_driver(error: &sqlx::Error, unanswered: StorageErrorKind) -> StorageErro
 fn from_server(error: &dyn sqlx::error::DatabaseError) -> StorageError {
     let code = error.code().unwrap_or_default();
     let mut message = sentence(&code, error.message());
+    let mut schema = None;
     if let Some(error) = error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+        schema = error.schema();
         for (what, name) in [("table", error.table()), ("column", error.column())] {
             // Most messages name both already.
             if let Some(name) = name.filter(|name| !message.contains(*name)) {
@@ -168,7 +173,20 @@ fn from_server(error: &dyn sqlx::error::DatabaseError) -> StorageError {
             }
         }
     }
-    StorageError::new(kind_of(&code), message).with_sqlstate(&code)
+    let kind = kind_of(&code);
+    let is_of_control_plane = kind == StorageErrorKind::Schema && is_of_control_plane(schema, &message);
+    let error = StorageError::new(kind, message).with_sqlstate(&code);
+    if is_of_control_plane { error.of_control_plane() } else { error }
+}
+
+/// Whether an object of the schema `innovation` is missing or refused. PostgreSQL names the schema of a violated constraint in a
+/// field, and that of a missing table in its message. A refused permission names the bare table.
+fn is_of_control_plane(schema: Option<&str>, message: &str) -> bool {
+    schema == Some("innovation")
+        || message.contains("\"innovation.")
+        || message.contains("schema innovation")
+        || message.contains("schema \"innovation\"")
+        || CONTROL_PLANE_TABLES.iter().any(|table| message.contains(&format!("for table {table}")))
 }
 
 /// Maps a SQLSTATE to a kind of error.

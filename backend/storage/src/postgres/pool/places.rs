@@ -3,7 +3,13 @@
 //! A server may admit fewer connections than the pool's size: a small plan, a limit of the role, or older replicas
 //! that are still there during a deployment. Then a caller waits for a connection in use, as in a smaller pool.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use foundation::clock::timer_now;
 use parking_lot::Mutex;
@@ -21,7 +27,24 @@ pub(super) struct Places {
     /// Fair, and never closed.
     free: Arc<Semaphore>,
     all: u32,
+    waiting: AtomicU32,
     state: Mutex<State>,
+}
+
+/// Counts a caller that waits, until it is dropped.
+struct Waits<'p>(&'p AtomicU32);
+
+impl<'p> Waits<'p> {
+    fn new(waiting: &'p AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -47,18 +70,32 @@ impl Places {
     pub(super) fn new(all: u32) -> Self {
         let all = all.max(1);
         let free = Arc::new(Semaphore::new(usize::try_from(all).unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { free, all, state: Mutex::default() }
+        Self { free, all, waiting: AtomicU32::new(0), state: Mutex::default() }
     }
 
     /// Waits for a place until `deadline`.
     pub(super) async fn take(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, NoPlace> {
         let began = timer_now();
         self.retry_when_due(began);
+        if let Ok(place) = self.free.clone().try_acquire_owned() {
+            return Ok(place);
+        }
+        let _waits = Waits::new(&self.waiting);
         match timeout_at(deadline, self.free.clone().acquire_owned()).await {
             Ok(Ok(place)) => Ok(place),
             _ if self.state.lock().moved_at.is_some_and(|moved_at| moved_at >= began) => Err(NoPlace::Busy),
             _ => Err(NoPlace::Stuck),
         }
+    }
+
+    /// How many callers wait for a place.
+    pub(super) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Whether no place is free.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.free.available_permits() == 0
     }
 
     /// Whether no place is withheld.

@@ -16,7 +16,7 @@ use crate::{
 
 /// Excludes ids that `/run` would refuse. They are not runs of this service, and no API address can name
 /// them. Excludes rows with a status word of the frontend's own too: this version cannot tell what they are.
-const OURS: &str = r#""id" ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$'
+pub(in crate::postgres) const OURS: &str = r#""id" ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$'
   AND "status" IN ('PROCESSING', 'COMPLETED', 'FAILED', 'CANCELLED')
   AND NOT EXISTS (SELECT FROM "RunTombstone" WHERE "runId" = "PipelineRun"."id")"#;
 
@@ -119,7 +119,7 @@ pub(in crate::postgres) async fn list(
     })
 }
 
-fn summary(row: &PgRow) -> Result<RunSummary, DbError> {
+pub(super) fn summary(row: &PgRow) -> Result<RunSummary, DbError> {
     let status: RunStatus = load::status(row.try_get("status")?)?;
     let brand: Option<String> = row.try_get("brandId")?;
     let stages: i32 = row.try_get("stages")?;

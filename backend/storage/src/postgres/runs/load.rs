@@ -157,6 +157,7 @@ fn request(run: &RunId, row: &PgRow) -> Result<Option<RunRequest>, DbError> {
         digest,
         principal: principal(row)?,
         cache_off: false,
+        trace_parent: None,
     };
     Ok(Some(request.of_company(row.try_get("companyName")?)))
 }

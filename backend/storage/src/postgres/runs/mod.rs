@@ -7,4 +7,5 @@ pub(super) mod finish;
 pub(super) mod list;
 pub(super) mod load;
 pub(super) mod retry_cancel;
+mod search;
 pub(super) mod tombstones;

@@ -22,6 +22,8 @@ const WORDS_MIN: usize = 8;
 const OTHER_LETTERS_MIN: usize = 20;
 /// From this percentage of English function words on, a text is English. English prose has about 40.
 const ENGLISH_PERCENT: usize = 25;
+/// From here on, it is English alone.
+const CLEAR_PERCENT: usize = 33;
 /// Below this percentage of English function words, a text that is more like another language is in that language.
 /// Danish and Dutch share some short words with English and reach 12.
 const FOREIGN_PERCENT: usize = 15;
@@ -67,7 +69,7 @@ pub(crate) fn language(document: &Document) -> Language {
     tally.verdict()
 }
 
-/// The bytes of text in each language.
+/// The characters of text in each language. By bytes, a quote in Japanese would count three times.
 #[derive(Debug, Default)]
 struct Tally {
     english: usize,
@@ -76,17 +78,43 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, sample: &str) {
-        match judge(sample) {
-            Some(Lang::Eng) => self.english += sample.len(),
-            Some(language) => *self.foreign.entry(name(language)).or_default() += sample.len(),
-            None => {}
+        let whole = judge(sample);
+        if let Some(whole) = whole.as_ref().filter(|judged| judged.is_clear) {
+            return self.count(whole, sample);
+        }
+        // Paragraphs in turn in two languages are together like a poor English, or like neither of them. Each of them alone is like
+        // itself.
+        let (mut part, mut letters, mut is_counted) = (String::new(), 0_usize, false);
+        for line in sample.lines() {
+            part.push_str(line);
+            part.push('\n');
+            letters += line.chars().filter(|c| c.is_alphabetic()).map(weight).sum::<usize>();
+            if letters >= LETTERS_MIN {
+                if let Some(judged) = judge(&part).filter(|judged| judged.is_reliable) {
+                    self.count(&judged, &part);
+                    is_counted = true;
+                }
+                part.clear();
+                letters = 0;
+            }
+        }
+        if let Some(whole) = whole.filter(|_| !is_counted) {
+            self.count(&whole, sample);
+        }
+    }
+
+    fn count(&mut self, judged: &Judged, text: &str) {
+        let characters = text.chars().count();
+        match judged.language {
+            Lang::Eng => self.english += characters,
+            language => *self.foreign.entry(name(language)).or_default() += characters,
         }
     }
 
     fn verdict(&self) -> Language {
         let foreign: usize = self.foreign.values().sum();
         let percent = (foreign * 100).checked_div(foreign + self.english).unwrap_or(0);
-        let Some((name, _)) = self.foreign.iter().max_by_key(|(_, bytes)| **bytes) else {
+        let Some((name, _)) = self.foreign.iter().max_by_key(|(_, characters)| **characters) else {
             return Language::Readable;
         };
         match percent {
@@ -97,19 +125,36 @@ impl Tally {
     }
 }
 
-/// The language of a sample, or none if it is too short or like no language.
-fn judge(sample: &str) -> Option<Lang> {
-    let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
-    let info = whatlang::detect(sample)?;
+/// How many Latin letters a letter proves as much as.
+const fn weight(letter: char) -> usize {
+    // The Latin letters of European languages end here.
+    if letter <= '\u{24f}' { 1 } else { LETTERS_MIN / OTHER_LETTERS_MIN }
+}
+
+/// The language of a text.
+struct Judged {
+    language: Lang,
+    /// Whether it cannot be two languages in turn.
+    is_clear: bool,
+    /// Whether a few lines are enough to tell.
+    is_reliable: bool,
+}
+
+/// The language of a text, or none if it is too short or like no language.
+fn judge(text: &str) -> Option<Judged> {
+    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    let info = whatlang::detect(text)?;
     if info.script() != Script::Latin {
-        return (letters >= OTHER_LETTERS_MIN).then(|| info.lang());
+        let latin = text.chars().filter(char::is_ascii_alphabetic).count();
+        let judged = Judged { language: info.lang(), is_clear: latin < LETTERS_MIN, is_reliable: true };
+        return (letters >= OTHER_LETTERS_MIN).then_some(judged);
     }
     if letters < LETTERS_MIN {
         return None;
     }
     let (mut words, mut small, mut english) = (0_usize, 0_usize, 0_usize);
     let mut different: BTreeSet<&str> = BTreeSet::new();
-    for word in sample.unicode_words().filter(|word| word.starts_with(char::is_alphabetic)) {
+    for word in text.unicode_words().filter(|word| word.starts_with(char::is_alphabetic)) {
         words += 1;
         different.insert(word);
         small += usize::from(word.starts_with(char::is_lowercase));
@@ -118,7 +163,8 @@ fn judge(sample: &str) -> Option<Lang> {
     }
     let percent = (english * 100).checked_div(words)?;
     if percent >= ENGLISH_PERCENT {
-        return Some(Lang::Eng);
+        let is_clear = percent >= CLEAR_PERCENT;
+        return Some(Judged { language: Lang::Eng, is_clear, is_reliable: true });
     }
     // A few words again and again are no prose.
     if different.len() < WORDS_MIN {
@@ -126,7 +172,13 @@ fn judge(sample: &str) -> Option<Lang> {
     }
     // A list of names is like Latin or Italian, if anything. Prose has more words with a small letter, even in German.
     let is_prose = small * 2 >= words;
-    (info.lang() == Lang::Eng || percent < FOREIGN_PERCENT && is_prose).then(|| info.lang())
+    let is_known = info.lang() == Lang::Eng || percent < FOREIGN_PERCENT && is_prose;
+    is_known.then(|| Judged {
+        language: info.lang(),
+        // English with so few of its words is names, or has another language beside it.
+        is_clear: info.lang() != Lang::Eng,
+        is_reliable: info.is_reliable(),
+    })
 }
 
 fn name(language: Lang) -> &'static str {
@@ -222,6 +274,17 @@ mod tests {
         );
         let abstract_only = format!("{ENGLISH}\n\n{}", german.repeat(20));
         assert_eq!(language_of(&abstract_only), Language::Foreign("German"));
+    }
+
+    #[test]
+    fn paragraphs_in_turn_are_warned_of() {
+        for language in ["French", "German", "Japanese"] {
+            let text = texts().find(|(name, _)| *name == language).map(|(_, text)| text).unwrap_or_default();
+            let text: String = text.chars().take(220).collect();
+            let document = format!("{ENGLISH}\n\n{text}\n\n").repeat(6);
+            let found = language_of(&document);
+            assert!(matches!(found, Language::Mixed(name, _) if name == language), "{language}: {found:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Which at-rules hold where most people read: on a screen of a desk, in light colours.
 
+use super::variables::closed;
+
 /// The width of the window, in pixels.
 const WIDTH_PX: f32 = 1280.0;
 const HEIGHT_PX: f32 = 800.0;
@@ -19,6 +21,21 @@ pub(super) fn holds_on_screen(at_rule: &str) -> bool {
 /// Whether a list of media holds for a window on a screen.
 pub(in crate::document::html) fn is_for_windows(list: &str) -> bool {
     list.to_ascii_lowercase().split(',').take(PARTS_MAX).any(is_true)
+}
+
+/// Whether an `@import` holds, by what follows its address: a layer, a condition and media, each if it is there.
+pub(in crate::document) fn import_holds(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    let mut rest = said.trim();
+    for function in ["layer", "supports"] {
+        let Some(after) = rest.strip_prefix(function) else { continue };
+        let (inside, after) = after.strip_prefix('(').and_then(closed).unwrap_or(("", after));
+        if !holds_on_screen(&format!("{function} {inside}")) {
+            return false;
+        }
+        rest = after.trim_start();
+    }
+    is_for_windows(rest)
 }
 
 fn is_true(query: &str) -> bool {
@@ -121,6 +138,16 @@ mod tests {
             "keyframes fade",
         ] {
             assert!(!holds_on_screen(holds_not), "{holds_not}");
+        }
+    }
+
+    #[test]
+    fn imports_for_a_desk_hold() {
+        for holds in ["", "screen", "layer", "layer(a) screen", "supports((a) and (b)) (min-width: 9px)"] {
+            assert!(import_holds(holds), "{holds}");
+        }
+        for holds_not in ["print", "LAYER(a) print", "layer print", "supports(not (a: b))", "unheard-of"] {
+            assert!(!import_holds(holds_not), "{holds_not}");
         }
     }
 }

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use super::media::holds_on_screen;
+use super::property::{Property, Value};
 use super::selector::Selector;
-use super::value::{Declaration, PROPERTIES, Property, Value, declarations};
+use super::style::Style;
+use super::value::{Declaration, Declared, declarations, declared};
+use super::variables::Variables;
 use crate::document::html::page::Page;
 
 /// A page with more rules that matter is no page.
@@ -16,29 +19,9 @@ const COMPARISONS_MAX: usize = 5_000_000;
 /// So deep, rules stand in each other.
 const DEPTH_MAX: usize = 4;
 
-/// The declarations that hold for an element, each with its rank in the cascade.
-#[derive(Debug, Clone, Copy, Default)]
-pub(in crate::document::html) struct Style([Option<(u64, Value)>; PROPERTIES]);
-
-impl Style {
-    pub(in crate::document::html) fn get(&self, property: Property) -> Option<Value> {
-        self.0.get(property as usize).copied().flatten().map(|(_, value)| value)
-    }
-
-    pub(in crate::document::html) fn is(&self, property: Property) -> bool {
-        self.get(property) == Some(Value::Yes)
-    }
-
-    fn apply(&mut self, rank: u64, declarations: &[Declaration]) {
-        for (property, value, important) in declarations {
-            let rank = rank | (u64::from(*important) << 62);
-            if let Some(slot) = self.0.get_mut(*property as usize)
-                && slot.is_none_or(|(other, _)| other <= rank)
-            {
-                *slot = Some((rank, *value));
-            }
-        }
-    }
+/// The rank of a declaration in a rule of this rank.
+fn ranked(rank: u64, declaration: &Declaration) -> u64 {
+    rank | (u64::from(declaration.is_important) << 62)
 }
 
 #[derive(Debug)]
@@ -55,6 +38,7 @@ pub(in crate::document::html) struct Rules {
     blocks: Vec<Vec<Declaration>>,
     /// The rules by what their innermost part names: an id, a class, or else an element.
     by_key: HashMap<String, Vec<usize>>,
+    variables: Variables,
     comparisons: usize,
     /// So many rules stood in others.
     nested: usize,
@@ -64,7 +48,7 @@ pub(in crate::document::html) struct Rules {
 impl Rules {
     /// Whether the page has more rules than can be applied, so that text which they hide may count as seen.
     pub(in crate::document::html) fn is_cut(&self) -> bool {
-        self.is_full || self.comparisons > COMPARISONS_MAX
+        self.is_full || self.variables.is_cut() || self.comparisons > COMPARISONS_MAX
     }
 
     /// Adds a style sheet.
@@ -130,6 +114,7 @@ impl Rules {
         if declarations.is_empty() {
             return;
         }
+        self.note_uses(&declarations);
         self.blocks.push(declarations);
         for text in alternatives(selectors) {
             let Some(selector) = Selector::read(text) else { continue };
@@ -144,40 +129,102 @@ impl Rules {
         }
     }
 
-    /// The style of an element, by the rules and by its own attribute.
-    pub(in crate::document::html) fn style(&mut self, page: &Page, element: usize) -> Style {
-        let mut style = Style::default();
-        if page.attribute(element, "hidden").is_some_and(|value| value != "until-found") {
-            style.apply(0, &[(Property::NoBox, Value::Yes, false)]);
-        }
-        if !self.rules.is_empty() {
-            let classes = page.attribute(element, "class").unwrap_or_default().split_whitespace();
-            let id = page.attribute(element, "id").filter(|id| !id.is_empty()).map(|id| format!("#{id}"));
-            let mut keys: Vec<String> = classes.take(64).map(|class| format!(".{class}")).collect();
-            keys.extend(id);
-            keys.push(page.name(element).to_owned());
-            keys.push(String::new());
-            for key in keys {
-                self.apply_rules(&key, page, element, &mut style);
+    fn note_uses(&mut self, declarations: &[Declaration]) {
+        for declaration in declarations {
+            if let Declared::Varying(_, value) | Declared::Custom(_, value) = &declaration.what {
+                self.variables.note_use(value);
             }
         }
-        if let Some(own) = page.attribute(element, "style") {
-            style.apply(1 << 61, &declarations(own));
-        }
-        style
     }
 
-    fn apply_rules(&mut self, key: &str, page: &Page, element: usize, style: &mut Style) {
-        let Some(rules) = self.by_key.get(key) else { return };
-        for rule in rules.iter().filter_map(|index| self.rules.get(*index)) {
-            if self.comparisons > COMPARISONS_MAX {
-                return;
-            }
-            if rule.selector.is_for(page, element, &mut self.comparisons) {
-                style.apply(rule.rank, self.blocks.get(rule.declarations).map_or(&[], Vec::as_slice));
+    /// The style of an element, by the rules and by its own attribute, and the scope of its custom properties. `around` is the
+    /// scope that it inherits.
+    pub(in crate::document::html) fn style(
+        &mut self,
+        page: &Page,
+        element: usize,
+        around: Option<usize>,
+    ) -> (Style, Option<usize>) {
+        let mut style = Style::default();
+        if page.attribute(element, "hidden").is_some_and(|value| value != "until-found") {
+            style.set(0, Property::NoBox, Value::Yes);
+        }
+        let own = page.attribute(element, "style").map(declarations).unwrap_or_default();
+        let matching = self.matching(page, element);
+        let blocks: Vec<(u64, &[Declaration])> = matching
+            .iter()
+            .map(|(rank, block)| (*rank, self.blocks.get(*block).map_or(&[][..], Vec::as_slice)))
+            .chain([(1 << 61, own.as_slice())])
+            .collect();
+        let custom = custom_properties(&blocks, &self.variables);
+        let scope = self.variables.within(around, &custom);
+        for (rank, declaration) in
+            blocks.iter().flat_map(|(rank, block)| block.iter().map(move |it| (*rank, it)))
+        {
+            let rank = ranked(rank, declaration);
+            match &declaration.what {
+                Declared::Known(property, value) => style.set(rank, *property, *value),
+                Declared::Varying(name, value) => {
+                    for (property, value) in declared(name, &self.variables.resolved(scope, value)) {
+                        style.set(rank, property, value);
+                    }
+                }
+                Declared::Custom(..) => {}
             }
         }
+        (style, scope)
     }
+
+    /// Takes note of an element's own attribute, before any style is asked for.
+    pub(in crate::document::html) fn note_own(&mut self, style: &str) {
+        if style.to_ascii_lowercase().contains("var(") {
+            self.note_uses(&declarations(style));
+        }
+    }
+
+    /// The rank and the block of each rule that is for an element.
+    fn matching(&mut self, page: &Page, element: usize) -> Vec<(u64, usize)> {
+        let mut found = Vec::new();
+        if self.rules.is_empty() {
+            return found;
+        }
+        let classes = page.attribute(element, "class").unwrap_or_default().split_whitespace();
+        let id = page.attribute(element, "id").filter(|id| !id.is_empty()).map(|id| format!("#{id}"));
+        let mut keys: Vec<String> = classes.take(64).map(|class| format!(".{class}")).collect();
+        keys.extend(id);
+        keys.push(page.name(element).to_owned());
+        keys.push(String::new());
+        for key in keys {
+            let Some(rules) = self.by_key.get(&key) else { continue };
+            for rule in rules.iter().filter_map(|index| self.rules.get(*index)) {
+                if self.comparisons > COMPARISONS_MAX {
+                    return found;
+                }
+                if rule.selector.is_for(page, element, &mut self.comparisons) {
+                    found.push((rule.rank, rule.declarations));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// The custom properties that these blocks set and some value uses, each from the block of the greatest rank.
+fn custom_properties<'b>(
+    blocks: &[(u64, &'b [Declaration])],
+    variables: &Variables,
+) -> HashMap<&'b str, (u64, &'b str)> {
+    let mut found: HashMap<&'b str, (u64, &'b str)> = HashMap::new();
+    for (rank, declaration) in blocks.iter().flat_map(|(rank, block)| block.iter().map(move |it| (*rank, it)))
+    {
+        let Declared::Custom(name, value) = &declaration.what else { continue };
+        let rank = ranked(rank, declaration);
+        if variables.matters(name, value) && found.get(name.as_str()).is_none_or(|(other, _)| *other <= rank)
+        {
+            found.insert(name, (rank, value));
+        }
+    }
+    found
 }
 
 /// The selectors of a rule that is nested in another, or nothing if they are more than any page has.
@@ -236,7 +283,8 @@ fn block_length(text: &str) -> usize {
     text.len()
 }
 
-fn without_comments(sheet: &str) -> String {
+/// A style sheet without its comments.
+pub(in crate::document) fn without_comments(sheet: &str) -> String {
     let mut out = String::with_capacity(sheet.len());
     let mut rest = sheet;
     while let Some((before, after)) = rest.split_once("/*") {

@@ -1,102 +1,82 @@
 //! Declarations: a property and its value.
 
-use super::color::{Color, color};
+use std::borrow::Cow;
 
-/// A property that can hide a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::document::html) enum Property {
-    /// Whether the element has no box at all.
-    NoBox,
-    /// Whether what the box holds is left out.
-    Unrendered,
-    Invisible,
-    FontSize,
-    Color,
-    Background,
-    Clear,
-    Positioned,
-    // Whether the box begins far outside of the page, if it is positioned. A later side does not undo an earlier one.
-    Left,
-    Right,
-    Top,
-    Bottom,
-    MarginLeft,
-    MarginTop,
-    /// Whether the text begins far outside of its box.
-    Indented,
-    Width,
-    MaxWidth,
-    Height,
-    MaxHeight,
-    CutsOff,
-    // Whether nothing of the box is left to see.
-    Clip,
-    ClipPath,
-    Transform,
-    Translate,
-    Scale,
-    Zoom,
-    Filter,
+use super::color::color;
+use super::property::{Property, Value};
+use super::variables::closed;
+
+/// A declaration.
+#[derive(Debug)]
+pub(super) struct Declaration {
+    pub(super) what: Declared,
+    pub(super) is_important: bool,
 }
 
-pub(in crate::document::html) const PROPERTIES: usize = 27;
-
-/// Any of these moves a box off the page.
-pub(in crate::document::html) const OUTSIDE: [Property; 6] = [
-    Property::Left,
-    Property::Right,
-    Property::Top,
-    Property::Bottom,
-    Property::MarginLeft,
-    Property::MarginTop,
-];
-/// Any of these leaves nothing of a box to see.
-pub(in crate::document::html) const CLIPPING: [Property; 7] = [
-    Property::Clip,
-    Property::ClipPath,
-    Property::Transform,
-    Property::Translate,
-    Property::Scale,
-    Property::Zoom,
-    Property::Filter,
-];
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::document::html) enum Value {
-    Yes,
-    No,
-    /// In pixels.
-    Length(f32),
-    /// A share of the size around it.
-    Share(f32),
-    Color(Color),
-    /// Something that nobody can judge without the rest of the page.
-    Unknown,
+/// The content of a declaration.
+#[derive(Debug)]
+pub(super) enum Declared {
+    Known(Property, Value),
+    /// A property whose value uses custom properties.
+    Varying(String, String),
+    /// A custom property.
+    Custom(String, String),
 }
-
-/// A declaration, with whether it is `!important`.
-pub(super) type Declaration = (Property, Value, bool);
 
 /// The declarations of a block that matter here.
 pub(super) fn declarations(block: &str) -> Vec<Declaration> {
-    /// More in one block are no style.
-    const DECLARATIONS_MAX: usize = 200;
+    /// More in one block are no style. A design system declares some hundred custom properties in one.
+    const DECLARATIONS_MAX: usize = 2_000;
     let mut found = Vec::new();
     for declaration in block.split(';').take(DECLARATIONS_MAX) {
         let Some((name, value)) = declaration.split_once(':') else { continue };
-        let name = name.trim().to_ascii_lowercase();
-        let value = value.trim().to_ascii_lowercase();
-        let (value, important) = match value.split_once('!') {
-            Some((value, rest)) => (value.trim(), rest.trim() == "important"),
-            None => (value.as_str(), false),
+        let (value, is_important) = match value.split_once('!') {
+            Some((value, rest)) => (value.trim(), rest.trim().eq_ignore_ascii_case("important")),
+            None => (value.trim(), false),
         };
-        found
-            .extend(declared(&name, value).into_iter().map(|(property, value)| (property, value, important)));
+        let (name, value) = (name.trim(), with_small_var(value));
+        let value = &*value;
+        let mut add = |what| found.push(Declaration { what, is_important });
+        if name.starts_with("--") {
+            // The names of custom properties have capitals and small letters.
+            add(Declared::Custom(name.to_owned(), value.to_owned()));
+        } else if value.contains("var(") {
+            if can_hide(name) {
+                add(Declared::Varying(name.to_owned(), value.to_owned()));
+            }
+        } else {
+            declared(name, value)
+                .into_iter()
+                .for_each(|(property, value)| add(Declared::Known(property, value)));
+        }
     }
     found
 }
 
-fn declared(name: &str, value: &str) -> Vec<(Property, Value)> {
+/// `VAR(--X)` as `var(--X)`: the function's name has no case, but the property's has.
+fn with_small_var(value: &str) -> Cow<'_, str> {
+    let lower = value.to_ascii_lowercase();
+    if !lower.contains("var(") {
+        return Cow::Borrowed(value);
+    }
+    let mut out = value.to_owned();
+    for (at, found) in lower.match_indices("var(") {
+        out.replace_range(at..at + found.len(), found);
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a property is one of those that are known here.
+fn can_hide(name: &str) -> bool {
+    ["none", "0"].iter().any(|value| !declared(name, value).is_empty())
+}
+
+/// The properties that a declaration with this name and value sets.
+pub(super) fn declared(name: &str, value: &str) -> Vec<(Property, Value)> {
+    said(&name.to_ascii_lowercase(), value.to_ascii_lowercase().trim())
+}
+
+fn said(name: &str, value: &str) -> Vec<(Property, Value)> {
     let one = |property, value| vec![(property, value)];
     let size = |property| -> Vec<(Property, Value)> {
         length(value).map(|length| (property, length)).into_iter().collect()
@@ -135,6 +115,9 @@ fn declared(name: &str, value: &str) -> Vec<(Property, Value)> {
             one(Property::CutsOff, yes(matches!(value, "hidden" | "clip")))
         }
         "clip" => one(Property::Clip, yes(clips_all(value))),
+        "mask" | "mask-image" | "-webkit-mask" | "-webkit-mask-image" => {
+            one(Property::Mask, yes(masks_all(value)))
+        }
         "clip-path" => one(Property::ClipPath, yes(clips_all(value))),
         "transform" => one(Property::Transform, yes(moves_away(value))),
         "scale" => one(Property::Scale, yes(value.trim_start_matches(['0', '.', ' ']).is_empty())),
@@ -228,6 +211,52 @@ fn filters_all(value: &str) -> bool {
         let share = rest.split(')').next().unwrap_or_default().trim().trim_end_matches('%');
         share.parse::<f32>().is_ok_and(|share| share < 0.03)
     })
+}
+
+/// Whether a mask lets nothing through: one gradient whose colours are all clear.
+fn masks_all(value: &str) -> bool {
+    let Some((before, rest)) = value.split_once("gradient(") else { return false };
+    let (inside, after) = closed(rest).unwrap_or((rest, ""));
+    // Another layer may show what this one hides.
+    if before.contains([',', '(']) || after.contains(',') {
+        return false;
+    }
+    let mut depth = 0_usize;
+    let stops = inside.split(|c: char| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    let is_color = |(at, stop): &(usize, &str)| length(stop).is_none() && (*at > 0 || !is_direction(stop));
+    let mut are_clear = stops
+        .map(str::trim)
+        .enumerate()
+        .filter(is_color)
+        // A colour that is not known here may show.
+        .map(|(_, stop)| color(unplaced(stop)).is_some_and(|color| color.is_clear));
+    are_clear.next() == Some(true) && are_clear.all(|is_clear| is_clear)
+}
+
+/// Whether the first part of a gradient is no colour, but its direction or its shape.
+fn is_direction(part: &str) -> bool {
+    const STARTS: [&str; 8] = ["to ", "from ", "at ", "in ", "circle", "ellipse", "closest-", "farthest-"];
+    part.starts_with(|c: char| matches!(c, '0'..='9' | '.' | '-' | '+'))
+        || STARTS.iter().any(|start| part.starts_with(start))
+}
+
+/// A stop of a gradient without the places that follow its colour: `transparent 40%`.
+fn unplaced(stop: &str) -> &str {
+    let mut rest = stop;
+    while let Some((before, place)) = rest.rsplit_once(' ') {
+        if length(place).is_none() {
+            break;
+        }
+        rest = before.trim_end();
+    }
+    rest
 }
 
 fn moves_away(value: &str) -> bool {

@@ -99,13 +99,79 @@ fn values_of_many_properties_hide() {
         "position: absolute; left: -9999px; top: 0",
         "clip-path: inset(50%); transform: none",
         "translate: -5000px",
+        "mask: linear-gradient(transparent, rgba(0,0,0,0) 40%)",
+        "-webkit-mask-image:linear-gradient(90deg, #0000, #0000)",
         "position: absolute; inset: 0 auto auto -5000px",
     ] {
         assert_hides(
             "",
-            &format!("<p style='filter:opacity(.5);zoom:1'>seen</p><p style='{style}'>secret</p>"),
+            &format!(
+                "<p style='filter:opacity(.5);zoom:1;mask:linear-gradient(#000, transparent)'>seen</p><p style='{style}'>secret</p>"
+            ),
         );
     }
+}
+
+#[test]
+fn custom_properties_hide() {
+    let body = "<p class=b>seen</p><div class=a><p class=b>secret</p></div>";
+    for sheet in [
+        ":root{--Show:block} .a{--Show:none} .b{display:var(--Show)}",
+        ".a{--hue:#fff} .b{color:var(--hue, black)}",
+        ".a{--x:var(--y);--y:-9999px} .b{position:absolute;left:var(--x,0)}",
+        ".a{--o:0} .b{opacity:var(--o, 1)}",
+        "*{--o:1} .a .b{--o:0!important} .b{--o:1;opacity:var(--o)}",
+    ] {
+        assert_hides(sheet, body);
+    }
+    assert_hides("p{display:var(--d)}", "<p>seen</p><p style='--d:none'>secret</p>");
+    // A value that cannot be resolved hides nothing, and one that names itself ends.
+    let shown = read("p{--a:var(--a)var(--a);display:var(--a);opacity:var(--none)}", "<p>seen</p>");
+    assert_eq!(shown, ("seen".to_owned(), String::new()));
+    assert_hides(
+        "p{display:var(--d);} .a{display:var(--d);display:block}",
+        "<p style='--d:none'>secret</p><p class=a style='--d:none'>seen</p>",
+    );
+}
+
+#[test]
+fn custom_properties_are_resolved_where_they_are_set() {
+    let body = "<p>seen</p><div class=o><div class=i><p class=b>secret</p></div></div>";
+    assert_hides(".o{--a:none;--b:var(--a)} .i{--a:block} .b{display:var(--b)}", body);
+    assert_hides(".o{--a:none} .i{--a:inherit} .b{display:var(--a,block)}", body);
+    let sheet = ":root{--page:#000;--text:var(--page)} .card{--page:#fff} p{color:var(--text)}";
+    assert_eq!(read(sheet, "<div class=card><p>seen</p></div>"), ("seen".to_owned(), String::new()));
+}
+
+#[test]
+fn functions_have_no_case() {
+    assert_hides("p{display:VAR(--Show)}", "<p>seen</p><p style='--Show:none'>secret</p>");
+    assert_hides("", "<p>seen</p><p style='--Show:none;--a:Var(--Show);display:VAR(--a)'>secret</p>");
+}
+
+#[test]
+fn masks_with_a_colour_or_a_second_layer_hide_nothing() {
+    for mask in [
+        "linear-gradient(transparent, currentcolor)",
+        "linear-gradient(orange, transparent)",
+        "linear-gradient(transparent, oklch(40% 0.2 20) 50%)",
+        "linear-gradient(transparent,transparent), linear-gradient(#000,#000)",
+        "url(a.png), linear-gradient(transparent,transparent)",
+    ] {
+        let shown = read("", &format!("<p style='mask:{mask}'>seen</p>"));
+        assert_eq!(shown, ("seen".to_owned(), String::new()), "{mask}");
+    }
+    for mask in ["radial-gradient(circle at 9px, #0000, 40%, #0000) no-repeat", "linear-gradient(#0000,#0000"]
+    {
+        assert_hides("", &format!("<p>seen</p><p style='mask:{mask}'>secret</p>"));
+    }
+}
+
+#[test]
+fn many_custom_properties_take_linear_time() {
+    let sheet: String = (0..200).map(|n| format!("*{{--v{n}:{n}}} p{{left:var(--v{n})}}")).collect();
+    let (shown, _) = read(&sheet, &"<p>word</p>".repeat(5_000));
+    assert!(shown.starts_with("word word"));
 }
 
 #[test]
