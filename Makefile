@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs are `make run` and `make test`.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
-.PHONY: help run run-service test test-long soak check audit lint-image test-model bench corpus eval fuzz fuzz-check console-pictures client setup
+.PHONY: help run run-service test compile-tests test-long soak check audit lint-image test-model bench corpus eval fuzz fuzz-check console-pictures client setup
 
 # One set of features for `make run` and all tests: cargo builds the dependencies once. The released binary's allocator is not
 # among them (see backend/Cargo.toml).
@@ -23,9 +23,8 @@ run: ## the whole pipeline on a sample report: no key, no database, no network
 run-service: setup ## the service, with its own PostgreSQL, a fake model and the samples; prints what to type
 	@cargo test --quiet --workspace $(FEATURES) --test local_service
 
-test: setup ## everything: format, lints, all tests; ends in the test runner's summary
-	cargo fmt --all --check
-	$(LINTED) cargo test --workspace --all-targets --no-run $(FEATURES)
+test: ## everything: format, lints, all tests; ends in the test runner's summary
+	@$(MAKE) --no-print-directory -j 2 setup compile-tests
 	$(LINTED) $(NEXTEST) --test-threads $(TEST_THREADS)
 
 test-long: setup ## load, volumes, the previous release beside this one, then chaos for SOAK_SECONDS: too long for every push
@@ -78,6 +77,11 @@ client: setup ## generate the TypeScript client from the API's description
 
 setup: ## install what the tests need and this machine lacks
 	@scripts/setup.sh
+
+# Downloads wait for the network and the compiler for the processor: `make test` has both at once.
+compile-tests:
+	cargo fmt --all --check
+	$(LINTED) cargo test --workspace --all-targets --no-run $(FEATURES)
 
 # The habits of the repository: hooks, and the steps that the hosted workflows call.
 .PHONY: hooks secrets advisories sbom dist drift rehearsal evidence deploy

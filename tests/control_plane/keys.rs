@@ -36,7 +36,7 @@ async fn a_key_opens_and_closes_every_replica() {
     let rights = ask(&one, key, "GET", "/api/admin/keys", None).await;
     assert_eq!(rights.code(), (403, "insufficient_role"));
 
-    let body = json!({"grace_seconds": 60});
+    let body = json!({"grace_seconds": 60, "reason": "a lost laptop"});
     let rotated = ask(&one, ADMIN_KEY, "POST", &format!("/api/admin/keys/{id}/rotate"), Some(body)).await;
     assert_eq!(rotated.status, 201, "{:?}", rotated.body);
     let next = text(&rotated.body, "key");
@@ -50,7 +50,7 @@ async fn a_key_opens_and_closes_every_replica() {
     );
     until(&two, next, ACCEPTED).await;
 
-    let path = format!("/api/admin/keys/{}", text(&rotated.body, "id"));
+    let path = format!("/api/admin/keys/{}?reason=left", text(&rotated.body, "id"));
     let begun = Instant::now();
     assert_eq!(ask(&one, ADMIN_KEY, "DELETE", &path, None).await.status, 204);
     for (method, path, status) in
@@ -63,14 +63,14 @@ async fn a_key_opens_and_closes_every_replica() {
     assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
 
     let rows = env
-        .query(r#"SELECT "action", "actor", "address" IS NOT NULL FROM "innovation"."AuditRecord" ORDER BY "id""#)
+        .query(r#"SELECT "action", "actor", "address" IS NOT NULL, COALESCE("reason", '') FROM "innovation"."AuditRecord" ORDER BY "id""#)
         .await;
     let rows: Vec<Vec<&str>> =
         rows.iter().map(|row| row.iter().map(|value| value.as_deref().unwrap()).collect()).collect();
     let expected = [
-        ["key.create", "command", "f"],
-        ["key.rotate", "environment", "t"],
-        ["key.revoke", "environment", "t"],
+        ["key.create", "command", "f", ""],
+        ["key.rotate", "environment", "t", "a lost laptop"],
+        ["key.revoke", "environment", "t", "left"],
     ];
     assert_eq!(rows, expected);
     let stored = env.value(r#"SELECT string_agg(k::text, ' ') FROM "innovation"."ApiKey" k"#).await;

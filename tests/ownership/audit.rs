@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ADMIN, CLIENT, ask, command, ended, post, with_keys};
+use super::{ADMIN, CLIENT, ask, command, ended, post, send, with_keys};
 use crate::support::{
     openrouter::Reply,
     postgres::Stop,
@@ -61,6 +61,32 @@ async fn changes_of_runs_leave_audit_records() {
     assert_eq!((code, &refusal["code"]), (403, &"insufficient_role".into()));
     let (code, lines, _) = command(&env, &["audit", "log", "--limit", "2"]);
     assert_eq!((code, lines.as_slice()), (Some(0), &records[..2]));
+}
+
+#[tokio::test]
+async fn a_change_of_a_run_may_say_why() {
+    let env = TestEnv::with_database().await;
+    let service = env.serve(&with_keys(&[])).await;
+    env.model.script([Reply::HangBeforeHeaders]);
+    assert_eq!(post(&service, CLIENT, &env.request("run-1")).await.0, 202);
+    let path = "/api/pipeline/run-1/cancel";
+    for wrong in [json!({"reason": "x".repeat(501)}), json!({"reason": 5}), json!([])] {
+        let (status, problem) = send(&service, CLIENT, "POST", path, Some(&wrong)).await;
+        assert_eq!((status, &problem["code"]), (422, &"invalid_fields".into()), "{wrong}");
+    }
+    let long = format!("/api/pipeline/run-1?reason={}", "x".repeat(501));
+    assert_eq!(ask(&service, CLIENT, "DELETE", &long).await.0, 422);
+    let why = json!({"reason": " the wrong report\u{0} ", "more": 1});
+    assert_eq!(send(&service, CLIENT, "POST", path, Some(&why)).await.0, 200);
+    let none = send(&service, CLIENT, "POST", "/api/pipeline/run-1/retry", Some(&Value::Null)).await;
+    assert_eq!(none.0, 202, "{}", none.1);
+    assert_eq!(ended(&service, "run-1").await["status"], "complete");
+    let delete = "/api/pipeline/run-1?reason=asked%20by%20mail";
+    assert_eq!(ask(&service, CLIENT, "DELETE", delete).await.0, 204);
+    let (_, page) = ask(&service, ADMIN, "GET", "/api/admin/audit").await;
+    let reasons: Vec<_> =
+        page["records"].as_array().unwrap().iter().map(|record| &record["reason"]).collect();
+    assert_eq!(reasons, [&json!("asked by mail"), &Value::Null, &json!("the wrong report")], "{page}");
 }
 
 #[tokio::test]

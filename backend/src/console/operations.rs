@@ -14,12 +14,10 @@ use crate::{
     http::{
         codes,
         error::{FieldProblem, Problem},
+        reason,
     },
     runs::bulk::{FILTER_FIELDS, FilterProblem, OperationOrder, Preview, parse_filter, parse_time},
 };
-
-/// The longest reason, in characters: that of the API.
-const REASON_MAX: usize = 500;
 
 /// The fields of the filter, as a person fills them in.
 struct FilterForm {
@@ -270,21 +268,12 @@ pub(super) async fn start(visit: Visit, form: Form) -> Result<Response, Problem>
 
 /// The reason that a form has to give.
 pub(super) fn reason(form: &Form) -> Result<String, Problem> {
-    optional_reason(form)?.ok_or_else(|| wrong_reason("is required: it stands in the audit"))
+    optional_reason(form)?.ok_or_else(reason::missing)
 }
 
 /// The reason that a form may give.
 pub(super) fn optional_reason(form: &Form) -> Result<Option<String>, Problem> {
-    match form.text("reason") {
-        Some(reason) if reason.chars().count() > REASON_MAX => {
-            Err(wrong_reason("must have 500 characters at most: it stands in the audit"))
-        }
-        reason => Ok(reason.map(str::to_owned)),
-    }
-}
-
-fn wrong_reason(detail: &str) -> Problem {
-    Problem::fields(vec![FieldProblem { field: "reason", detail: detail.to_owned() }])
+    form.text("reason").map_or(Ok(None), reason::checked)
 }
 
 /// `GET /console/operations/{operation_id}`

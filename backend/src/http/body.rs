@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use axum::{body::BodyDataStream, extract::Request, http::header};
+use axum::{
+    body::{Body, BodyDataStream},
+    extract::Request,
+    http::{HeaderMap, header},
+};
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
@@ -33,15 +37,34 @@ pub(super) const PROBLEMS: &[codes::Code] = &[
 /// JSON.
 pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Problem> {
     let (head, body) = request.into_parts();
-    if let Some(content_type) = head.headers.get(header::CONTENT_TYPE)
-        && !content_type.to_str().is_ok_and(is_json)
-    {
-        return Err(Problem::new(
-            codes::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be JSON, with Content-Type: application/json",
-        ));
+    says_json(&head.headers)?;
+    parse(&bytes(&head.headers, body, limits).await?)
+}
+
+/// The same for an operation that needs no body. Whatever a client says of an empty body, it is none.
+pub(super) async fn optional_json(request: Request, limits: &Limits) -> Result<Option<Value>, Problem> {
+    let (head, body) = request.into_parts();
+    let bytes = bytes(&head.headers, body, limits).await?;
+    if bytes.is_empty() {
+        return Ok(None);
     }
-    let codings = head.headers.get_all(header::CONTENT_ENCODING).iter();
+    says_json(&head.headers)?;
+    parse(&bytes).map(Some)
+}
+
+fn says_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    if content_type.is_none_or(|content_type| content_type.to_str().is_ok_and(is_json)) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        codes::UNSUPPORTED_MEDIA_TYPE,
+        "the body must be JSON, with Content-Type: application/json",
+    ))
+}
+
+async fn bytes(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Vec<u8>, Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
     if codings
         .into_iter()
         .any(|coding| !coding.is_empty() && !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
@@ -52,8 +75,8 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
         ));
     }
     // The client waits for `100 Continue`, so it has sent no body yet.
-    let asks_first = head.headers.contains_key(header::EXPECT);
-    let stated = head.headers.get(header::CONTENT_LENGTH);
+    let asks_first = headers.contains_key(header::EXPECT);
+    let stated = headers.get(header::CONTENT_LENGTH);
     let stated: Option<usize> = stated.and_then(|value| value.to_str().ok()?.parse().ok());
     let mut body = body.into_data_stream();
     if stated.is_some_and(|bytes| bytes > limits.body_bytes_max) {
@@ -63,10 +86,12 @@ pub(super) async fn json(request: Request, limits: &Limits) -> Result<Value, Pro
         return Err(too_large(limits));
     }
     let bytes = tokio::time::timeout(limits.body_timeout, read(&mut body, limits));
-    let bytes =
-        bytes.await.map_err(|_| Problem::new(codes::BODY_TIMEOUT, "the body did not arrive in time"))??;
+    bytes.await.map_err(|_| Problem::new(codes::BODY_TIMEOUT, "the body did not arrive in time"))?
+}
+
+fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     // RFC 8259, 8.1 forbids a byte order mark, and some clients send one.
-    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let mut body = serde_json::from_slice(text).map_err(|error| {
         // Show line and column, and never the text itself.
         let (line, column) = (error.line(), error.column());

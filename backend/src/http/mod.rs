@@ -30,6 +30,7 @@ mod ofrep;
 pub mod openapi;
 mod operation;
 mod origin;
+pub mod reason;
 pub mod request_id;
 pub mod request_runtime;
 pub mod router;

@@ -128,7 +128,7 @@ fn operation(served: &Served, schemas: &mut Schemas) -> Value {
         let schema = body(&mut schemas.read);
         fields.insert(
             "requestBody".to_owned(),
-            json!({"required": true, "content": {"application/json": {"schema": schema}}}),
+            json!({"required": operation.is_body_required, "content": {"application/json": {"schema": schema}}}),
         );
     }
     value

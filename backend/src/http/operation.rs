@@ -24,6 +24,7 @@ pub(in crate::http) struct Operation {
     /// A struct whose fields are the query's parameters.
     pub(super) query: Option<Describe>,
     pub(super) body: Option<Describe>,
+    pub(super) is_body_required: bool,
     pub(super) answers: Vec<Answer>,
     pub(super) problems: Vec<Code>,
     pub(super) key: Key,
@@ -63,6 +64,7 @@ impl Operation {
             description: "",
             query: None,
             body: None,
+            is_body_required: false,
             answers: Vec::new(),
             problems: Vec::new(),
             key: Key::Never,
@@ -84,6 +86,12 @@ impl Operation {
     /// Sets the JSON body.
     #[must_use]
     pub(in crate::http) fn body<T: JsonSchema>(self) -> Self {
+        Self { body: Some(describe::<T>), is_body_required: true, ..self }
+    }
+
+    /// Sets a JSON body that a request may leave out.
+    #[must_use]
+    pub(in crate::http) fn optional_body<T: JsonSchema>(self) -> Self {
         Self { body: Some(describe::<T>), ..self }
     }
 

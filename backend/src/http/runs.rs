@@ -37,7 +37,14 @@ pub(crate) use self::{
     events::follow,
     pages::{document, evidence, page},
 };
-use super::{auth, body, cache_control::NO_STORE, codes, error::Problem, state::HttpState};
+use super::{
+    auth, body,
+    cache_control::NO_STORE,
+    codes,
+    error::Problem,
+    reason::{self, Deleting},
+    state::HttpState,
+};
 use crate::{
     access::{Caller, Scope},
     audit::Actor,
@@ -142,10 +149,12 @@ pub(crate) async fn report(
 pub(super) async fn retry(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
-    Extension(actor): Extension<Actor>,
+    Extension(mut actor): Extension<Actor>,
     run_id: Result<Path<String>, PathRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
+    actor.reason = reason::of_body(request, &state.limits).await?;
     let admission = quota::admit_again(&state, &caller, &run_id).await?;
     let (runs, by) = (state.runs.clone(), By { scope: Scope::from(&caller), actor });
     let retried = run_to_completion(async move {
@@ -164,10 +173,12 @@ pub(super) async fn retry(
 pub(super) async fn cancel(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
-    Extension(actor): Extension<Actor>,
+    Extension(mut actor): Extension<Actor>,
     run_id: Result<Path<String>, PathRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;
+    actor.reason = reason::of_body(request, &state.limits).await?;
     let by = By { scope: Scope::from(&caller), actor };
     let (runs, id) = (state.runs.clone(), run_id.clone());
     run_to_completion(async move { runs.cancel(&id, &by).await }).await??;
@@ -181,7 +192,7 @@ pub(super) async fn cancel(
 pub(super) async fn delete(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
-    Extension(actor): Extension<Actor>,
+    Deleting(actor): Deleting,
     run_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let run_id = parse(run_id)?;

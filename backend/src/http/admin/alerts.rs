@@ -25,6 +25,7 @@ use crate::{
         codes,
         error::{FieldProblem, Problem},
         operation::Operation,
+        reason::{Deleting, Reason},
         state::HttpState,
     },
 };
@@ -92,8 +93,9 @@ pub(in crate::http) fn describe_silence() -> Operation {
 
 pub(in crate::http) fn describe_unsilence() -> Operation {
     Operation::new("Operations", "endSilence", "Ends a silence now")
+        .query::<Reason>()
         .empty(StatusCode::NO_CONTENT, "the silence has ended")
-        .problems(&[codes::SILENCE_NOT_FOUND, codes::STORAGE_UNAVAILABLE])
+        .problems(&[codes::INVALID_FIELDS, codes::SILENCE_NOT_FOUND, codes::STORAGE_UNAVAILABLE])
 }
 
 pub(in crate::http) fn describe_test() -> Operation {
@@ -124,7 +126,7 @@ pub(in crate::http) async fn silence(
 /// `DELETE /api/admin/alerts/silences/{silence_id}`
 pub(in crate::http) async fn unsilence(
     State(state): State<HttpState>,
-    Extension(by): Extension<Actor>,
+    Deleting(by): Deleting,
     silence_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     // No silence has an id of another form.

@@ -23,6 +23,7 @@ use crate::{
         codes,
         error::{FieldProblem, Problem},
         operation::Operation,
+        reason::{Deleting, REASON_MAX, Reason, checked},
         state::HttpState,
     },
 };
@@ -51,6 +52,9 @@ pub(in crate::http) struct CreateKey {
     /// A time in the future. By default, the key does not expire.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     expires_at: Option<Timestamp>,
+    /// Why. It stands in the audit record. Blank counts as absent.
+    #[schemars(length(max = REASON_MAX))]
+    reason: Option<String>,
 }
 
 /// The role of a key.
@@ -87,6 +91,9 @@ pub(in crate::http) struct RotateKey {
     /// A time in the future. By default, the new key lasts as long as the old one was made for.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     expires_at: Option<Timestamp>,
+    /// Why. It stands in the audit record. Blank counts as absent.
+    #[schemars(length(max = REASON_MAX))]
+    reason: Option<String>,
 }
 
 /// A key that was made, with the key itself, which is shown once.
@@ -125,8 +132,9 @@ pub(in crate::http) fn describe_create() -> Operation {
 pub(in crate::http) fn describe_revoke() -> Operation {
     on_keys("revokeKey", "Revoke a key")
         .text("Every replica refuses the key within 2.5 s. Repetitions get the same answer.")
+        .query::<Reason>()
         .empty(StatusCode::NO_CONTENT, "the key is revoked")
-        .problems(&[codes::KEY_NOT_FOUND, codes::KEY_IN_USE, codes::LAST_ADMIN_KEY])
+        .problems(&[codes::INVALID_FIELDS, codes::KEY_NOT_FOUND, codes::KEY_IN_USE, codes::LAST_ADMIN_KEY])
 }
 
 pub(in crate::http) fn describe_rotate() -> Operation {
@@ -147,11 +155,21 @@ pub(in crate::http) async fn list(State(state): State<HttpState>) -> Result<Resp
 /// Makes a key: 201.
 pub(in crate::http) async fn create(
     State(state): State<HttpState>,
-    Extension(actor): Extension<Actor>,
+    Extension(mut actor): Extension<Actor>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let CreateKey { name, role, principal, scopes, runs_per_minute, runs_under_way, usd_per_day, expires_at } =
-        parse(request, &state).await?;
+    let CreateKey {
+        name,
+        role,
+        principal,
+        scopes,
+        runs_per_minute,
+        runs_under_way,
+        usd_per_day,
+        expires_at,
+        reason,
+    } = parse(request, &state).await?;
+    actor.reason = reason.map_or(Ok(None), |text| checked(&text))?;
     let quotas = Quotas { runs_per_minute, runs_under_way, usd_per_day };
     let order = KeyOrder { name, role, principal, scopes, quotas, expires_at };
     let audit = |id: &str| state.audit.describe(&actor, "key.create", id);
@@ -162,7 +180,7 @@ pub(in crate::http) async fn create(
 pub(in crate::http) async fn revoke(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
-    Extension(actor): Extension<Actor>,
+    Deleting(actor): Deleting,
     key_id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let key_id = known_form(key_id)?;
@@ -177,12 +195,13 @@ pub(in crate::http) async fn revoke(
 pub(in crate::http) async fn rotate(
     State(state): State<HttpState>,
     Extension(caller): Extension<Caller>,
-    Extension(actor): Extension<Actor>,
+    Extension(mut actor): Extension<Actor>,
     key_id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let key_id = known_form(key_id)?;
-    let RotateKey { grace_seconds, expires_at } = parse(request, &state).await?;
+    let RotateKey { grace_seconds, expires_at, reason } = parse(request, &state).await?;
+    actor.reason = reason.map_or(Ok(None), |text| checked(&text))?;
     let order = RotationOrder { grace: Duration::from_secs(grace_seconds), expires_at };
     let audit = state.audit.describe(&actor, "key.rotate", &key_id);
     let made = admin(&state)?.rotate(&key_id, caller.key_id.as_deref(), order, &audit).await?;

@@ -8,19 +8,15 @@ use std::time::Duration;
 use axum::{
     Extension, Json,
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use serde_json::{Map, Value};
 use storage::control_plane::Permission;
 
 pub(in crate::http) use self::bodies::{
     describe_cancel, describe_list, describe_one, describe_preview, describe_start,
 };
-use self::{
-    bodies::OperationList,
-    fields::{Fields, REASON_MAX},
-};
+use self::{bodies::OperationList, fields::Fields};
 use crate::{
     access::Caller,
     audit::Actor,
@@ -29,6 +25,7 @@ use crate::{
         cache_control::NO_STORE,
         codes,
         error::{FieldProblem, Problem},
+        reason,
         state::HttpState,
     },
     runs::bulk::{BulkError, OperationOrder, OperationView, PreviewView, parse_time},
@@ -105,17 +102,7 @@ pub(in crate::http) async fn cancel(
     request: Request,
 ) -> Result<Response, Problem> {
     let id = id_of(id)?;
-    // An empty body is as good as none.
-    let body = match request.headers().get(CONTENT_TYPE) {
-        Some(_) => body::json(request, &state.limits).await?,
-        None => Value::Object(Map::new()),
-    };
-    let mut fields = Fields::of(&body)?;
-    let reason = fields.text("reason").map(str::to_owned).filter(|reason| !reason.trim().is_empty());
-    if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_MAX) {
-        fields.problem("reason", "must have 500 characters at most");
-    }
-    let reason = fields.finish(Some(reason))?;
+    let reason = reason::of_body(request, &state.limits).await?;
     let operation = state.operations.cancel(&id, reason, &by).await?;
     Ok((NO_STORE, Json(OperationView::from(operation))).into_response())
 }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 
 use super::{batches::SubmittedBody, bodies, list::Query, submission::RunOrBatchRequest};
-use crate::http::{codes, operation::Operation};
+use crate::http::{body, codes, operation::Operation, reason::Reason};
 
 const STATUS_URL: &str = "status_url shows how far the run is";
 
@@ -157,21 +157,32 @@ pub(in crate::http) fn retry() -> Operation {
     about_one(
         on_runs("retryRun", "Retry a failed or cancelled run")
             .text("Stored stages stay. The run continues at its first missing stage.")
+            .optional_body::<Reason>()
             .json::<bodies::AcceptedAgain>(StatusCode::ACCEPTED, STATUS_URL),
     )
+    .problems(body::PROBLEMS)
     .problems(&[codes::QUOTA_EXCEEDED, codes::RUN_RUNNING, codes::RUN_COMPLETE, codes::RUN_NOT_ACCEPTED])
 }
 
 pub(in crate::http) fn cancel() -> Operation {
     about_one(
         on_runs("cancelRun", "Cancel a run")
+            .optional_body::<Reason>()
             .json::<bodies::Cancelled>(StatusCode::OK, "the run is cancelled, now or earlier"),
     )
+    .problems(body::PROBLEMS)
     .problems(&[codes::RUN_RUNNING, codes::RUN_COMPLETE, codes::RUN_FAILED])
 }
 
 pub(in crate::http) fn delete() -> Operation {
     on_runs("deleteRun", "Delete a run, its rows and its files")
+        .query::<Reason>()
         .empty(StatusCode::NO_CONTENT, "the run is deleted, now or earlier")
-        .problems(&[codes::RUN_NOT_FOUND, codes::RUN_RUNNING, codes::NOT_ALONE, codes::STORAGE_UNAVAILABLE])
+        .problems(&[
+            codes::INVALID_FIELDS,
+            codes::RUN_NOT_FOUND,
+            codes::RUN_RUNNING,
+            codes::NOT_ALONE,
+            codes::STORAGE_UNAVAILABLE,
+        ])
 }

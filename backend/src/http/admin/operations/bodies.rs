@@ -5,9 +5,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use storage::control_plane::{BULK_RUNS_MAX, BulkAction};
 
-use super::fields::REASON_MAX;
 use crate::{
-    http::{body, codes, operation::Operation},
+    http::{
+        body, codes,
+        operation::Operation,
+        reason::{REASON_MAX, Reason},
+    },
     runs::bulk::{OperationView, PreviewView},
 };
 
@@ -60,14 +63,6 @@ struct OperationRequest {
     reason: String,
 }
 
-/// How an operation is cancelled.
-#[derive(Debug, JsonSchema)]
-#[allow(dead_code, reason = "read by hand")]
-struct CancelOperation {
-    #[schemars(length(max = REASON_MAX))]
-    reason: Option<String>,
-}
-
 /// The newest operations.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct OperationList {
@@ -115,7 +110,7 @@ pub(in crate::http) fn describe_one() -> Operation {
 pub(in crate::http) fn describe_cancel() -> Operation {
     Operation::new("Operations", "cancelOperation", "Stop a bulk operation")
         .text("Runs that are changed already stay so. Repetitions get the same answer.")
-        .body::<CancelOperation>()
+        .optional_body::<Reason>()
         .json::<OperationView>(StatusCode::OK, "the operation")
         .problems(body::PROBLEMS)
         .problems(&[codes::OPERATION_NOT_FOUND, codes::OPERATION_ENDED, codes::OPERATIONS_UNAVAILABLE])

@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 use storage::control_plane::{BULK_RUNS_MAX, BulkAction, BulkFilter};
 
 use crate::{
-    http::error::{FieldProblem, Problem},
+    http::{
+        error::{FieldProblem, Problem},
+        reason::REASON_MAX,
+    },
     runs::bulk::parse_filter,
 };
-
-/// The longest reason, in characters.
-pub(super) const REASON_MAX: usize = 500;
 
 /// The fields of a body, and what is wrong with them.
 pub(super) struct Fields<'a> {
