@@ -23,11 +23,11 @@ run: ## the whole pipeline on a sample report: no key, no database, no network
 run-service: setup ## the service, with its own PostgreSQL, a fake model and the samples; prints what to type
 	@cargo test --quiet --workspace $(FEATURES) --test local_service
 
-test: ## everything: format, lints, all tests; ends in the test runner's summary
+test: ## format, lints, and all tests but the slow ones; ends in the test runner's summary
 	@$(MAKE) --no-print-directory -j 2 setup compile-tests
 	$(LINTED) $(NEXTEST) --test-threads $(TEST_THREADS)
 
-test-long: setup ## load, volumes, the previous release beside this one, then chaos for SOAK_SECONDS: too long for every push
+test-long: setup ## slow tests, load, volumes, the previous release beside this one, then chaos for SOAK_SECONDS: too long for every push
 	scripts/previous-release.sh
 	$(NEXTEST) --profile long --run-ignored only -E 'not (test(smollm::) or test(pictures_of_every_page))'
 	$(MAKE) soak

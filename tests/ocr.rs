@@ -139,6 +139,7 @@ async fn a_hijacked_program_reaches_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn faults_of_the_program_have_their_words() {
     for (deed, seconds, said) in [
         ("kill -9 $$", 30, "DOCUMENT_NO_TEXT"),

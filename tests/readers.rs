@@ -214,6 +214,7 @@ async fn documents_are_read_without_a_server() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn hostile_documents_end_only_their_child() {
     let readers = real_readers();
     readers.self_test().await.unwrap();

@@ -21,6 +21,7 @@ fn json_of(output: &std::process::Output) -> Value {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn silences_hold_and_are_audited_without_database() {
     let mut env = TestEnv::with_database().await;
     let others = Others::start().await;

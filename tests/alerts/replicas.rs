@@ -69,6 +69,7 @@ async fn two_replicas_notify_once() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn replicas_of_a_bucket_notify_once_without_database() {
     let env = TestEnv::files_only().await;
     let (others, s3) = (Others::start().await, S3::start());

@@ -41,6 +41,7 @@ async fn is_gone(env: &TestEnv, service: &Service) {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_deleted_run_stays_deleted_in_every_mode() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
         let env = env(Duration::from_millis(150)).await;
@@ -70,6 +71,7 @@ async fn a_deleted_run_stays_deleted_in_every_mode() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_killed_deletion_finishes_by_itself() {
     let points = [
         (DUAL_WRITE, vec!["buried-in-database", "buried", "removed-from-database", "removed"]),
@@ -160,6 +162,7 @@ async fn a_deletion_reaches_the_other_replicas_disk() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn concurrent_retry_and_deletion_leave_one_winner() {
     let env = env(Duration::ZERO).await;
     let (one, two) = tokio::join!(env.replica("one", &[]), env.replica("two", &[]));

@@ -22,6 +22,7 @@ fn ids(list: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn the_list_has_one_shape_from_every_store() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
         let env = env(Duration::ZERO).await;
@@ -104,6 +105,7 @@ SELECT 'run-' || n, person."id", 'report.pdf', 'b', CASE WHEN n % 1000 = 0 THEN 
 FROM person, generate_series(1, 100000) AS n"#;
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_deep_page_costs_what_the_first_does() {
     let env = env(Duration::ZERO).await;
     env.query(MANY).await;

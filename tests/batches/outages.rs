@@ -22,6 +22,7 @@ async fn a_batch_survives_a_crash_in_its_acceptance() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn files_accept_a_batch_for_an_absent_database() {
     let mut env = TestEnv::with_database().await;
     let service = env.serve(DUAL_WRITE).await;

@@ -50,6 +50,7 @@ async fn dual_write_survives_a_bucket_outage_and_syncs() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn file_only_fails_without_its_bucket_and_resumes() {
     let env = TestEnv::with_model(Options { latency: LATENCY, ..Options::default() }).await;
     let server = S3::start();
@@ -173,6 +174,7 @@ async fn without_the_database_replicas_finish_by_bucket() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_takeover_needs_no_database() {
     let (mut env, server) = (world_with_database().await, S3::start());
     let url = server.url();
@@ -198,6 +200,7 @@ async fn a_takeover_needs_no_database() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_takeover_waits_for_stages_of_the_row_alone() {
     let (mut env, server) = (world_with_database().await, S3::start());
     let url = server.url();

@@ -22,6 +22,7 @@ async fn env(latency: Duration) -> TestEnv {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_hundred_posts_start_one_run() {
     let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
@@ -78,6 +79,7 @@ async fn every_replica_shows_a_kept_page() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_killed_replicas_run_continues_without_repeated_cost() {
     let (env, server) = (env(SLOW).await, S3::start());
     let url = server.url();
@@ -137,6 +139,7 @@ async fn a_paused_replica_writes_nothing_after_its_lease() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_remote_cancellation_stops_and_either_replica_retries() {
     let (env, server) = (env(Duration::from_secs(2)).await, S3::start());
     let url = server.url();

@@ -84,6 +84,7 @@ async fn a_bucket_keeps_the_contract() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn of_many_conditional_puts_at_once_one_wins() {
     foundation::tls::install_crypto();
     let server = S3::start();
@@ -204,6 +205,7 @@ async fn an_unreleased_run_is_claimed_again() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn markers_beyond_one_page_are_found() {
     let server = S3::start();
     let names =

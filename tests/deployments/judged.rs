@@ -24,6 +24,7 @@ async fn under_load(service: &Service, id: &str, brand: &str, wish: &str) -> Val
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn traffic_and_no_traffic_are_told_apart() {
     let env = TestEnv::with_database().await;
     // A busy machine must not look slow beside it.

@@ -101,6 +101,7 @@ async fn a_coding_that_cannot_be_undone_is_named() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn limits_hold_for_every_layer() {
     let zeros = vec![0; 30_000_000];
     // Nothing at all, as often as it takes to keep a machine busy.

@@ -4,7 +4,10 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{set, wait_for_flag};
-use crate::support::service::{Service, TestEnv};
+use crate::support::{
+    service::{Service, TestEnv},
+    wait::{eventually, wanted},
+};
 
 const BATCHING: &str = "DATABASE_WRITE_BATCHING";
 const STRICT: &str = "SECURITY_STRICT_ORIGIN";
@@ -37,9 +40,14 @@ async fn batching_and_strict_origins_switch_live() {
     let env = TestEnv::with_database().await;
     let service = env.serve(&[]).await;
     env.query(COUNT_SHARED).await;
-    finish_runs(&env, &service, "together").await;
     let largest = r#"SELECT concat(max("runs") > 1, ' ', sum("runs")) FROM shared"#;
-    assert_eq!(env.value(largest).await, "t 16");
+    // On a busy machine, runs may come so far apart that none meet.
+    eventually("runs share a statement", async || {
+        env.query("DELETE FROM shared").await;
+        finish_runs(&env, &service, &uuid::Uuid::new_v4().to_string()).await;
+        wanted(env.value(largest).await, |told| told == "t 16")
+    })
+    .await;
     env.query("DELETE FROM shared").await;
     set(&env, BATCHING, "0").await;
     finish_runs(&env, &service, "alone").await;

@@ -210,6 +210,7 @@ async fn a_completed_run_shows_on_every_page() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_run_in_files_appears_once_rows_exist() {
     for (tells, version) in [(true, Version::First), (true, Version::Newest), (false, Version::Newest)] {
         let site = Site::new(version, tells, Duration::ZERO).await;
@@ -229,6 +230,7 @@ async fn a_run_in_files_appears_once_rows_exist() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn progress_shows_while_the_run_is_under_way() {
     for (mode, tells) in [(DATABASE_ONLY, false), (DUAL_WRITE, true), (FILE_ONLY, true)] {
         let site = Site::new(Version::Newest, tells, Duration::from_millis(700)).await;

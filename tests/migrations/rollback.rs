@@ -55,6 +55,7 @@ async fn a_rollback_requires_the_databases_name() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn redeploying_either_way_restores_dropped_columns() {
     let server = Postgres::start();
     let (url, database) = migrated(&server).await;
@@ -78,6 +79,7 @@ async fn redeploying_either_way_restores_dropped_columns() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_forward_rollback_and_its_undo_are_migrations() {
     let server = Postgres::start();
     let (url, database) = migrated(&server).await;

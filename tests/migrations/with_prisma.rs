@@ -23,6 +23,7 @@ async fn either_tool_alone_leaves_the_same_database() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn the_live_database_upgrades_and_keeps_its_rows() {
     let server = Postgres::start();
     let url = server.url();
@@ -119,6 +120,7 @@ async fn the_previous_releases_client_survives_every_migration() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn prisma_sees_our_failure_and_we_continue() {
     let server = Postgres::start();
     let url = server.url();
@@ -157,6 +159,7 @@ async fn we_see_prismas_failure_and_it_continues() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_migration_marked_applied_by_one_stays_applied() {
     let server = Postgres::start();
     let (one, two) = (server.fresh_database().await, server.fresh_database().await);

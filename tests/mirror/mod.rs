@@ -46,8 +46,8 @@ async fn a_silent_bucket_holds_no_run_up() {
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
     network.swallow();
     one.wait_for_run_event("run-1", "run_ended").await;
-    // One silent request alone takes longer.
-    assert!(one.run_time("run-1") < Duration::from_millis(1_400), "{:?}", one.run_time("run-1"));
+    // One silent request alone takes 2 s.
+    assert!(one.run_time("run-1") < Duration::from_millis(1_900), "{:?}", one.run_time("run-1"));
     let health = one.call("GET", "/health/deep").await.body;
     assert!(health["storage"]["mirror"]["records"].is_u64(), "{health}");
     network.mend().await;

@@ -13,6 +13,7 @@ const RUN_ID: &str = "complete";
 const TURNS: [&str; 2] = ["--exclude-operation-id", "--include-operation-id"];
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: make test-long"]
 async fn the_service_keeps_to_its_description() {
     let program = root().join("target/schemathesis/bin/schemathesis");
     assert!(program.exists(), "schemathesis is missing: run `make setup`");

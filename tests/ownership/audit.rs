@@ -69,6 +69,7 @@ async fn a_change_of_a_run_may_say_why() {
     let service = env.serve(&with_keys(&[])).await;
     env.model.script([Reply::HangBeforeHeaders]);
     assert_eq!(post(&service, CLIENT, &env.request("run-1")).await.0, 202);
+    eventually("the model is asked", async || env.model.calls() == 1).await;
     let path = "/api/pipeline/run-1/cancel";
     for wrong in [json!({"reason": "x".repeat(501)}), json!({"reason": 5}), json!([])] {
         let (status, problem) = send(&service, CLIENT, "POST", path, Some(&wrong)).await;

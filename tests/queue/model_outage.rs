@@ -120,11 +120,13 @@ async fn a_rate_limit_delays_runs() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_failing_model_delays_runs() {
     outage_and_recovery(env(LATENCY).await, DATABASE_ONLY, 503, "LLM_ERROR").await;
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn missing_credits_delay_runs() {
     outage_and_recovery(env(LATENCY).await, DUAL_WRITE, 402, "LLM_CREDITS").await;
 }
@@ -136,6 +138,7 @@ async fn a_refused_key_delays_runs() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn refused_connections_delay_runs() {
     let env = env(LATENCY).await;
     let address = env.model.address();
@@ -151,6 +154,7 @@ async fn refused_connections_delay_runs() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_stage_stored_before_the_outage_stays() {
     let env = env(LATENCY).await;
     let service = env.serve(&[]).await;
@@ -165,6 +169,7 @@ async fn a_stage_stored_before_the_outage_stays() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_wait_outlives_a_killed_worker() {
     let mut environments = vec![env(LATENCY).await];
     environments.push(TestEnv::with_model(Options { latency: LATENCY, ..Options::default() }).await);
@@ -189,6 +194,7 @@ async fn a_wait_outlives_a_killed_worker() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn replicas_wait_and_recover_together() {
     let env = env(LATENCY).await;
     // On a busy machine, a short lease may run out: another replica then asks again, and is right to.
@@ -238,11 +244,13 @@ async fn ends_with_its_own_code(reply: Reply, code: &str, environment: &[(&str, 
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_lasting_rate_limit_is_told_as_such() {
     ends_with_its_own_code(refusal(429), "LLM_RATE_LIMIT", DUAL_WRITE).await;
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_lasting_failure_is_told_as_such() {
     ends_with_its_own_code(refusal(503), "LLM_ERROR", DATABASE_ONLY).await;
 }
@@ -253,6 +261,7 @@ async fn lastingly_missing_credits_are_told_as_such() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_lastingly_refused_key_is_told_as_such() {
     ends_with_its_own_code(refusal(401), "LLM_AUTH", FILE_ONLY).await;
 }

@@ -50,12 +50,14 @@ async fn a_poison_condemns_no_other_run() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_poison_in_files_condemns_no_other_run() {
     let env = TestEnv::with_model(Options { latency: LATENCY, ..Options::default() }).await;
     only_the_poison_is_condemned(env, FILE_ONLY).await;
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn runs_of_a_killed_worker_go_on_in_groups() {
     let env = env(Duration::from_millis(300)).await;
     let settings = [("LEASE_SECONDS", "3"), ("MAX_CONCURRENT_RUNS", "32")];

@@ -58,6 +58,7 @@ fn lose(env: &TestEnv, run: &str, what: &str) -> (Value, Value) {
 const LOSSES: [&str; 5] = ["stage", "report", "folder", "torn stage", "torn report"];
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn each_command_restores_lost_files_from_the_row() {
     let mut env = TestEnv::with_database().await;
     after_an_outage(&mut env, 1).await;

@@ -43,6 +43,7 @@ async fn metric(service: &Service, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn dropped_columns_come_back_filled() {
     let env = TestEnv::with_database().await;
     let service = env.serve(&[]).await;

@@ -65,6 +65,7 @@ async fn survives(env: &TestEnv, environment: &[(&str, &str)], points: &[&[(&str
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn dual_write_survives_a_kill_between_any_steps() {
     let env = env(std::time::Duration::ZERO).await;
     survives(&env, &[], &[EVERYWHERE, WITH_FILES, WITH_BOTH]).await;
@@ -72,6 +73,7 @@ async fn dual_write_survives_a_kill_between_any_steps() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn database_only_survives_a_kill_between_any_steps() {
     let env = env(std::time::Duration::ZERO).await;
     survives(&env, &[("ENABLE_FILE_FALLBACK", "false")], &[EVERYWHERE, WITH_DATABASE]).await;

@@ -8,6 +8,7 @@ use super::{SLOW, assert_all_complete, calls, env};
 use crate::support::postgres::Stop;
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_short_drain_hands_its_run_over_immediately() {
     let env = env(Duration::from_secs(3)).await;
     // A lease that nobody would wait for.
@@ -83,6 +84,7 @@ async fn web_and_worker_apart_share_one_queue() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn scaling_from_zero_to_four_loses_nothing() {
     const RUNS: usize = 24;
     let env = env(Duration::from_millis(150)).await;

@@ -100,6 +100,7 @@ async fn a_partitioned_replica_parks_while_its_run_continues() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_partitioned_replica_does_not_report_foreign_ends() {
     // The model fails the run once the lease has ended.
     let env = env(Duration::from_millis(3_300)).await;
@@ -161,6 +162,7 @@ async fn assert_closed_without_conflict(env: &TestEnv, one: &Service) {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_late_failure_leaves_the_end_to_others() {
     // The model fails the run shortly before the lease ends, and the write of that end outlasts the lease.
     let env = env(Duration::from_millis(2_500)).await;
@@ -220,6 +222,7 @@ async fn a_run_ended_by_file_is_not_restarted() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn unsynced_ends_keep_their_lease_indefinitely() {
     /// As many ends at once as the bulkhead admits calls: three of them fail in a row, which opens the breaker.
     const RUNS: usize = 16;

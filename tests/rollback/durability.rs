@@ -25,6 +25,7 @@ fn hanging(env: &TestEnv, run_id: &str) -> Value {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn runs_of_an_ephemeral_disk_are_forecast_by_id() {
     let mut env = env(std::time::Duration::ZERO).await;
     let mut service = env.serve(&DEPLOYED).await;

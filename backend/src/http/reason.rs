@@ -20,7 +20,7 @@ pub(super) const REASON_MAX: usize = 500;
 /// Why something is changed.
 #[derive(Debug, JsonSchema)]
 #[allow(dead_code, reason = "read by hand")]
-pub(super) struct Reason {
+pub(super) struct ChangeReason {
     /// Why. It stands in the audit record. Blank counts as absent.
     #[schemars(length(max = REASON_MAX))]
     reason: Option<String>,

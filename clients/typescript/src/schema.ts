@@ -1355,10 +1355,6 @@ export interface components {
              */
             share: number;
         };
-        /** @description How an operation is cancelled. */
-        CancelOperation: {
-            reason?: string | null;
-        };
         /** @description A run was cancelled, now or earlier. */
         Cancelled: {
             run_id: components["schemas"]["RunId"];
@@ -1423,6 +1419,8 @@ export interface components {
             name: string;
             /** @description The owner of the runs that the key submits. By default, the name in lower case. */
             principal?: string | null;
+            /** @description Why. It stands in the audit record. Blank counts as absent. */
+            reason?: string | null;
             role: components["schemas"]["RoleName"];
             /** Format: uint32 */
             runs_per_minute?: number | null;
@@ -2543,6 +2541,8 @@ export interface components {
              * @default 0
              */
             grace_seconds: number;
+            /** @description Why. It stands in the audit record. Blank counts as absent. */
+            reason?: string | null;
         };
         /** @description One rule, as it is set. */
         RuleView: {
@@ -3464,7 +3464,10 @@ export interface operations {
     };
     endSilence: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why. It stands in the audit record. Blank counts as absent. */
+                reason?: string;
+            };
             header?: {
                 /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
@@ -3532,6 +3535,22 @@ export interface operations {
                         code?: "silence_not_found";
                         /** @constant */
                         status?: 404;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -5564,7 +5583,10 @@ export interface operations {
     };
     revokeKey: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why. It stands in the audit record. Blank counts as absent. */
+                reason?: string;
+            };
             header?: {
                 /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
@@ -5649,6 +5671,22 @@ export interface operations {
                         code?: "key_in_use" | "last_admin_key";
                         /** @constant */
                         status?: 409;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -6705,9 +6743,9 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
-                "application/json": components["schemas"]["CancelOperation"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
@@ -7563,7 +7601,10 @@ export interface operations {
     };
     deleteRun: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why. It stands in the audit record. Blank counts as absent. */
+                reason?: string;
+            };
             header?: {
                 /** @description The client's own id for the request: at most 100 letters, digits and . _ - : signs. The service replaces any other id. */
                 "x-request-id"?: string;
@@ -7651,6 +7692,22 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `too_many_wrong_keys`: the address has sent too many wrong keys; a right one is accepted at any time */
             429: {
                 headers: {
@@ -7718,7 +7775,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
         responses: {
             /** @description the run is cancelled, now or earlier */
             200: {
@@ -7729,6 +7790,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Cancelled"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `key_required`: no key came with the request */
@@ -7781,6 +7858,22 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `run_running`: the run has not ended; `run_complete`: the run is complete; `run_failed`: the run has failed already */
             409: {
                 headers: {
@@ -7810,6 +7903,54 @@ export interface operations {
                         code?: "run_deleted";
                         /** @constant */
                         status?: 410;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
                     } & components["schemas"]["Problem"];
                 };
             };
@@ -8685,7 +8826,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Reason"];
+            };
+        };
         responses: {
             /** @description status_url shows how far the run is */
             202: {
@@ -8696,6 +8841,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AcceptedAgain"];
+                };
+            };
+            /** @description `malformed_json`: the body is not JSON; `incomplete_body`: the body broke off before its end */
+            400: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "malformed_json" | "incomplete_body";
+                        /** @constant */
+                        status?: 400;
+                    } & components["schemas"]["Problem"];
                 };
             };
             /** @description `key_required`: no key came with the request */
@@ -8748,6 +8909,22 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
+            /** @description `body_timeout`: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_timeout";
+                        /** @constant */
+                        status?: 408;
+                    } & components["schemas"]["Problem"];
+                };
+            };
             /** @description `run_running`: the run has not ended; `run_complete`: the run is complete; `run_not_accepted`: nobody submitted this run */
             409: {
                 headers: {
@@ -8777,6 +8954,54 @@ export interface operations {
                         code?: "run_deleted";
                         /** @constant */
                         status?: 410;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: the body is too large */
+            413: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "body_too_large";
+                        /** @constant */
+                        status?: 413;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: the Content-Type is not JSON */
+            415: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "unsupported_media_type";
+                        /** @constant */
+                        status?: 415;
+                    } & components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_fields`: fields are wrong or missing; errors lists each */
+            422: {
+                headers: {
+                    /** @description The request's id, also in the log. */
+                    "X-Request-Id": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** @enum {unknown} */
+                        code?: "invalid_fields";
+                        /** @constant */
+                        status?: 422;
                     } & components["schemas"]["Problem"];
                 };
             };

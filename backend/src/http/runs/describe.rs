@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 
 use super::{batches::SubmittedBody, bodies, list::Query, submission::RunOrBatchRequest};
-use crate::http::{body, codes, operation::Operation, reason::Reason};
+use crate::http::{body, codes, operation::Operation, reason::ChangeReason};
 
 const STATUS_URL: &str = "status_url shows how far the run is";
 
@@ -157,7 +157,7 @@ pub(in crate::http) fn retry() -> Operation {
     about_one(
         on_runs("retryRun", "Retry a failed or cancelled run")
             .text("Stored stages stay. The run continues at its first missing stage.")
-            .optional_body::<Reason>()
+            .optional_body::<ChangeReason>()
             .json::<bodies::AcceptedAgain>(StatusCode::ACCEPTED, STATUS_URL),
     )
     .problems(body::PROBLEMS)
@@ -167,7 +167,7 @@ pub(in crate::http) fn retry() -> Operation {
 pub(in crate::http) fn cancel() -> Operation {
     about_one(
         on_runs("cancelRun", "Cancel a run")
-            .optional_body::<Reason>()
+            .optional_body::<ChangeReason>()
             .json::<bodies::Cancelled>(StatusCode::OK, "the run is cancelled, now or earlier"),
     )
     .problems(body::PROBLEMS)
@@ -176,7 +176,7 @@ pub(in crate::http) fn cancel() -> Operation {
 
 pub(in crate::http) fn delete() -> Operation {
     on_runs("deleteRun", "Delete a run, its rows and its files")
-        .query::<Reason>()
+        .query::<ChangeReason>()
         .empty(StatusCode::NO_CONTENT, "the run is deleted, now or earlier")
         .problems(&[
             codes::INVALID_FIELDS,

@@ -9,7 +9,7 @@ use crate::{
     http::{
         body, codes,
         operation::Operation,
-        reason::{REASON_MAX, Reason},
+        reason::{ChangeReason, REASON_MAX},
     },
     runs::bulk::{OperationView, PreviewView},
 };
@@ -110,7 +110,7 @@ pub(in crate::http) fn describe_one() -> Operation {
 pub(in crate::http) fn describe_cancel() -> Operation {
     Operation::new("Operations", "cancelOperation", "Stop a bulk operation")
         .text("Runs that are changed already stay so. Repetitions get the same answer.")
-        .optional_body::<Reason>()
+        .optional_body::<ChangeReason>()
         .json::<OperationView>(StatusCode::OK, "the operation")
         .problems(body::PROBLEMS)
         .problems(&[codes::OPERATION_NOT_FOUND, codes::OPERATION_ENDED, codes::OPERATIONS_UNAVAILABLE])
