@@ -28,6 +28,7 @@ test: ## format, lints, and all tests but the slow ones; ends in the test runner
 	$(LINTED) $(NEXTEST) --test-threads $(TEST_THREADS)
 
 test-long: setup ## slow tests, load, volumes, the previous release beside this one, then chaos for SOAK_SECONDS: too long for every push
+	cargo test --workspace --benches --no-run $(FEATURES)
 	scripts/previous-release.sh
 	$(NEXTEST) --profile long --run-ignored only -E 'not (test(smollm::) or test(pictures_of_every_page))'
 	$(MAKE) soak
@@ -81,7 +82,7 @@ setup: ## install what the tests need and this machine lacks
 # Downloads wait for the network and the compiler for the processor: `make test` has both at once.
 compile-tests:
 	cargo fmt --all --check
-	$(LINTED) cargo test --workspace --all-targets --no-run $(FEATURES)
+	$(LINTED) cargo test --workspace --no-run $(FEATURES)
 
 # The habits of the repository: hooks, and the steps that the hosted workflows call.
 .PHONY: hooks secrets advisories sbom dist drift rehearsal evidence deploy

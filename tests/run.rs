@@ -92,6 +92,7 @@ fn every_brand(sample_name: &str) {
 }
 
 #[test]
+#[ignore = "slow: make test-long"]
 fn a_pdf_report_serves_every_brand() {
     every_brand(SAMPLES[0]);
 }

@@ -50,6 +50,7 @@ async fn a_remote_cancellation_stops_work_within_a_second() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_local_cancellation_stops_work_and_retry_resumes() {
     for mode in [DATABASE_ONLY, DUAL_WRITE, FILE_ONLY] {
         let env = env(Duration::from_millis(700)).await;

@@ -142,6 +142,7 @@ async fn file_only_refuses_quickly_in_silence() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn without_the_database_replicas_finish_by_bucket() {
     let (mut env, server) = (world_with_database().await, S3::start());
     let url = server.url();

@@ -139,6 +139,7 @@ async fn prisma_sees_our_failure_and_we_continue() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn we_see_prismas_failure_and_it_continues() {
     let server = Postgres::start();
     let url = server.url();

@@ -119,6 +119,7 @@ async fn another_principals_row_is_not_adopted() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn files_alone_show_a_client_its_own_runs() {
     for mode in [DUAL_WRITE, FILE_ONLY] {
         let mut env = TestEnv::with_database().await;

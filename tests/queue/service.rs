@@ -13,6 +13,7 @@ use crate::support::{
 const FILE_ONLY: (&str, &str) = ("ENABLE_DATABASE_WRITES", "false");
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_worker_hears_of_what_another_process_accepts() {
     let env = TestEnv::with_database().await;
     let worker = env.serve(&[("ROLE", "worker")]).await;
@@ -82,6 +83,7 @@ async fn without_a_database_the_manifest_counts_the_crashes() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn deploys_are_no_crashes() {
     let env = env(Duration::ZERO).await;
     env.model.script(vec![Reply::HangBeforeHeaders; 5]);

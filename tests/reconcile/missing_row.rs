@@ -41,6 +41,7 @@ async fn files_follow(env: &TestEnv, replica: &str, run: &str) {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_deletion_clears_every_replicas_disk_for_good() {
     let mut env = TestEnv::with_database().await;
     let environment = [("RETENTION_DAYS", "1")];

@@ -103,6 +103,7 @@ async fn a_dropped_column_does_not_flap() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn row_level_security_does_not_flap() {
     let (on, off) = (
         r#"ALTER TABLE "StageOutput" ENABLE ROW LEVEL SECURITY"#,
@@ -121,6 +122,7 @@ async fn a_read_only_server_does_not_flap() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_full_server_does_not_flap() {
     drill(&["ALTER ROLE app CONNECTION LIMIT 0"], &["ALTER ROLE app CONNECTION LIMIT -1"], "53300").await;
 }
@@ -139,6 +141,7 @@ async fn a_full_disk_does_not_flap() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_locked_table_does_not_flap() {
     let drill = Drill::new().await;
     let mut holder = PgConnection::connect(&drill.env.database_url()).await.unwrap();

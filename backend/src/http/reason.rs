@@ -26,6 +26,15 @@ pub(super) struct ChangeReason {
     reason: Option<String>,
 }
 
+/// The same in the query of a deletion.
+#[derive(Debug, JsonSchema)]
+#[allow(dead_code, reason = "read by hand")]
+pub(super) struct ReasonQuery {
+    /// Why. It stands in the audit record. Blank counts as absent.
+    #[schemars(length(max = REASON_MAX))]
+    reason: Option<String>,
+}
+
 /// The reason in a JSON body. Having no body, an empty one, or null is the same as giving no reason.
 pub(super) async fn of_body(request: Request, limits: &Limits) -> Result<Option<String>, Problem> {
     match body::optional_json(request, limits).await? {

@@ -25,7 +25,7 @@ use crate::{
         codes,
         error::{FieldProblem, Problem},
         operation::Operation,
-        reason::{ChangeReason, Deleting},
+        reason::{Deleting, ReasonQuery},
         state::HttpState,
     },
 };
@@ -93,7 +93,7 @@ pub(in crate::http) fn describe_silence() -> Operation {
 
 pub(in crate::http) fn describe_unsilence() -> Operation {
     Operation::new("Operations", "endSilence", "Ends a silence now")
-        .query::<ChangeReason>()
+        .query::<ReasonQuery>()
         .empty(StatusCode::NO_CONTENT, "the silence has ended")
         .problems(&[codes::INVALID_FIELDS, codes::SILENCE_NOT_FOUND, codes::STORAGE_UNAVAILABLE])
 }

@@ -23,7 +23,7 @@ use crate::{
         codes,
         error::{FieldProblem, Problem},
         operation::Operation,
-        reason::{ChangeReason, Deleting, REASON_MAX, checked},
+        reason::{Deleting, REASON_MAX, ReasonQuery, checked},
         state::HttpState,
     },
 };
@@ -132,7 +132,7 @@ pub(in crate::http) fn describe_create() -> Operation {
 pub(in crate::http) fn describe_revoke() -> Operation {
     on_keys("revokeKey", "Revoke a key")
         .text("Every replica refuses the key within 2.5 s. Repetitions get the same answer.")
-        .query::<ChangeReason>()
+        .query::<ReasonQuery>()
         .empty(StatusCode::NO_CONTENT, "the key is revoked")
         .problems(&[codes::INVALID_FIELDS, codes::KEY_NOT_FOUND, codes::KEY_IN_USE, codes::LAST_ADMIN_KEY])
 }

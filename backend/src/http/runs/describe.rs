@@ -3,7 +3,11 @@
 use axum::http::StatusCode;
 
 use super::{batches::SubmittedBody, bodies, list::Query, submission::RunOrBatchRequest};
-use crate::http::{body, codes, operation::Operation, reason::ChangeReason};
+use crate::http::{
+    body, codes,
+    operation::Operation,
+    reason::{ChangeReason, ReasonQuery},
+};
 
 const STATUS_URL: &str = "status_url shows how far the run is";
 
@@ -176,7 +180,7 @@ pub(in crate::http) fn cancel() -> Operation {
 
 pub(in crate::http) fn delete() -> Operation {
     on_runs("deleteRun", "Delete a run, its rows and its files")
-        .query::<ChangeReason>()
+        .query::<ReasonQuery>()
         .empty(StatusCode::NO_CONTENT, "the run is deleted, now or earlier")
         .problems(&[
             codes::INVALID_FIELDS,
