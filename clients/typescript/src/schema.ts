@@ -1369,6 +1369,11 @@ export interface components {
          * @enum {string}
          */
         Category2: "STORAGE" | "SECURITY" | "PERFORMANCE" | "DATABASE" | "OBSERVABILITY" | "OPERATIONS";
+        /** @description Why something is changed. */
+        ChangeReason: {
+            /** @description Why. It stands in the audit record. Blank counts as absent. */
+            reason?: string | null;
+        };
         /** @description A change that was made. */
         Changed: {
             change: components["schemas"]["FlagChange"];
@@ -6745,7 +6750,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reason"];
+                "application/json": components["schemas"]["ChangeReason"];
             };
         };
         responses: {
@@ -7777,7 +7782,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reason"];
+                "application/json": components["schemas"]["ChangeReason"];
             };
         };
         responses: {
@@ -8828,7 +8833,7 @@ export interface operations {
         };
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["Reason"];
+                "application/json": components["schemas"]["ChangeReason"];
             };
         };
         responses: {
