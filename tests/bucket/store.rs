@@ -76,6 +76,11 @@ impl Place for InBucket {
     async fn audit(&self) -> Vec<AuditRecord> {
         store(&self.0).newest_audit(1_000).await.unwrap().records
     }
+
+    /// The server of these tests is one Python process, which answers a few hundred requests a second.
+    fn callers(&self) -> usize {
+        16
+    }
 }
 
 #[tokio::test]

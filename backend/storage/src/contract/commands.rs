@@ -27,7 +27,7 @@ use crate::{
 };
 
 pub(super) async fn holds(place: &dyn Place) {
-    of_fifty_retries_at_once_one_is_the_next_generation(place).await;
+    of_many_retries_at_once_one_is_the_next_generation(place).await;
     a_cancelled_run_takes_no_more_writes(place).await;
     a_deleted_run_never_comes_back(place).await;
     runs_are_listed_newest_first(place).await;
@@ -41,10 +41,10 @@ async fn failed(store: &dyn Store, id: &str) -> Fence {
     fence
 }
 
-async fn of_fifty_retries_at_once_one_is_the_next_generation(place: &dyn Place) {
+async fn of_many_retries_at_once_one_is_the_next_generation(place: &dyn Place) {
     let store = place.open().await;
     let old = failed(&*store, "retry").await;
-    let all = (0..50).map(|_| {
+    let all = (0..place.callers()).map(|_| {
         let (store, run) = (store.clone(), old.run.clone());
         tokio::spawn(async move { store.retry(&run, 1, Some(&by_person(&run, "run.retry"))).await.unwrap() })
     });

@@ -34,6 +34,11 @@ pub trait Place: Send + Sync {
 
     /// The audit records of changes that the place keeps, the newest first.
     async fn audit(&self) -> Vec<AuditRecord>;
+
+    /// How many callers come at once. Each has to be answered within the place's own time limit.
+    fn callers(&self) -> usize {
+        50
+    }
 }
 
 /// The times of acceptance of this suite's runs, in the order of their names.
