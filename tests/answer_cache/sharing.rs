@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::{BRANDS, ON, complete, meta, off, request, stored};
 use crate::support::{
-    openrouter::Options,
+    openrouter::{Options, Reply},
     service::{self, FILE_ONLY, SHORT_LEASE, TestEnv},
     wait::{eventually, wanted},
 };
@@ -75,7 +75,9 @@ async fn a_killed_leader_releases_its_followers() {
 
 #[tokio::test]
 async fn a_cancelled_leader_releases_its_followers() {
-    let env = service::env(Duration::from_millis(700)).await;
+    let env = TestEnv::with_database().await;
+    // An answer that arrived before the cancellation would serve the follower.
+    env.model.script([Reply::HangBeforeHeaders]);
     let service = env.serve(&[ON]).await;
     service.submit(&request(&env, "leader", BRANDS[0])).await;
     eventually("the question", async || wanted(env.model.calls(), |calls| *calls == 1)).await;

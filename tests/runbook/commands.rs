@@ -87,7 +87,8 @@ impl Incident {
     }
 }
 
-#[tokio::test]
+/// The receiver answers while a command blocks the test.
+#[tokio::test(flavor = "multi_thread")]
 async fn every_command_of_the_runbook_works() {
     let incident = Incident::new().await;
     let mut command = incident.env.command(&[]);
