@@ -34,9 +34,8 @@ impl Fleet {
     async fn start() -> Self {
         let env = TestEnv::with_database().await;
         let bucket = S3::start();
-        let port = url::Url::parse(&env.database_url()).unwrap().port().unwrap();
-        let database = Proxy::start(([127, 0, 0, 1], port).into()).await;
-        let (url, through) = (bucket.url(), database.url(&env.database_url()));
+        let (database, through) = Proxy::before(&env.database_url()).await;
+        let url = bucket.url();
         let one = |name| {
             let more =
                 [("ADMIN_SECRET", SECRET), ("DATABASE_URL", through.as_str()), ("RAILWAY_REPLICA_ID", name)];

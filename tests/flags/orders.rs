@@ -76,9 +76,7 @@ async fn an_order_is_imported_once() {
 #[tokio::test]
 async fn a_person_settles_a_contradicted_order() {
     let env = TestEnv::with_database().await;
-    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
-    let mut proxy = Proxy::start(address.parse().unwrap()).await;
-    let through = proxy.url(&env.database_url());
+    let (mut proxy, through) = Proxy::before(&env.database_url()).await;
     let service = env.serve(&[SECRET, ("DATABASE_URL", through.as_str())]).await;
     proxy.refuse().await;
     let body = json!({"to": "FILE_ONLY", "reason": "a test"});

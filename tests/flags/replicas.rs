@@ -40,9 +40,7 @@ async fn a_change_reaches_three_replicas_in_time() {
 #[tokio::test]
 async fn a_partitioned_replica_is_named() {
     let env = TestEnv::with_database().await;
-    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
-    let mut proxy = Proxy::start(address.parse().unwrap()).await;
-    let through = proxy.url(&env.database_url());
+    let (mut proxy, through) = Proxy::before(&env.database_url()).await;
     let of_one = [("DATABASE_URL", through.as_str()), ("RAILWAY_REPLICA_ID", "one")];
     let (one, two) =
         tokio::join!(env.replica("one", &of_one), env.replica("two", &[("RAILWAY_REPLICA_ID", "two")]));

@@ -77,9 +77,7 @@ async fn a_paused_worker_writes_nothing_after_its_lease() {
 async fn a_partitioned_replica_parks_while_its_run_continues() {
     // The stage in flight and the write that fails after it take longer than a lease.
     let env = env(Duration::from_millis(1_600)).await;
-    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
-    let mut proxy = Proxy::start(address.parse().unwrap()).await;
-    let through = proxy.url(&env.database_url());
+    let (mut proxy, through) = Proxy::before(&env.database_url()).await;
     let one = env.replica("one", &[("DATABASE_URL", through.as_str())]).await;
     one.submit(&env.request("run-1")).await;
     one.wait_for("run-1", |status| status["stages"]["1"]["status"] == "complete").await;
@@ -140,9 +138,7 @@ async fn cut_off_in_the_first_stage(
     env: &TestEnv,
     environment: &[(&str, &str)],
 ) -> (Service, Service, Proxy) {
-    let address = format!("127.0.0.1:{}", url::Url::parse(&env.database_url()).unwrap().port().unwrap());
-    let proxy = Proxy::start(address.parse().unwrap()).await;
-    let through = proxy.url(&env.database_url());
+    let (proxy, through) = Proxy::before(&env.database_url()).await;
     let mut all = vec![("DATABASE_URL", through.as_str())];
     all.extend(environment);
     let one = env.replica("one", &all).await;

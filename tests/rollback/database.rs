@@ -132,8 +132,8 @@ async fn database_only_stops_at_its_deadline_keeping_stages() {
 #[tokio::test]
 async fn swallowed_packets_delay_writes_within_their_limit() {
     let env = slow_env().await;
-    let mut proxy = Proxy::start(address(&env.database_url())).await;
-    let service = env.serve(&[("DATABASE_URL", &proxy.url(&env.database_url()))]).await;
+    let (mut proxy, through) = Proxy::before(&env.database_url()).await;
+    let service = env.serve(&[("DATABASE_URL", &through)]).await;
     service.submit(&env.request("run-1")).await;
     after_stage_1(&service, "run-1").await;
     proxy.swallow();
@@ -286,10 +286,4 @@ async fn a_failed_claim_query_fails_no_run() {
         assert_eq!(status["status"], "complete", "{status}");
     }
     assert_eq!(calls(&env.model)[0], 3, "no first stage is paid twice");
-}
-
-/// Where a database URL leads.
-fn address(url: &str) -> std::net::SocketAddr {
-    let url = url::Url::parse(url).unwrap();
-    format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()).parse().unwrap()
 }

@@ -174,8 +174,7 @@ async fn a_burst_moves_to_files_when_postgres_dies() {
 async fn a_burst_moves_to_files_after_one_timeout() {
     let server = Postgres::start();
     let url = migrated(&server).await;
-    let port: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
-    let proxy = Proxy::start(([127, 0, 0, 1], port).into()).await;
-    let burst = Burst::new(&proxy.url(&url)).await;
+    let (proxy, through) = Proxy::before(&url).await;
+    let burst = Burst::new(&through).await;
     interrupted(&burst, &url, || proxy.swallow()).await;
 }

@@ -1,9 +1,6 @@
 //! A database that is slow, silent, or gone: every call ends in time, and the pool recovers.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use pipeline::run::Stage;
 use storage::{
@@ -25,9 +22,8 @@ const WRITE_MAX: Duration = Duration::from_millis(2_500);
 
 /// A store of two connections behind a proxy.
 async fn behind_a_proxy(url: &str) -> (Proxy, PostgresStore) {
-    let port: u16 = url.rsplit(':').next().unwrap().split('/').next().unwrap().parse().unwrap();
-    let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], port))).await;
-    let config = config(&proxy.url(url), &[("DATABASE_POOL_SIZE", "2")]);
+    let (proxy, through) = Proxy::before(url).await;
+    let config = config(&through, &[("DATABASE_POOL_SIZE", "2")]);
     (proxy, PostgresStore::new(&config).unwrap().unwrap())
 }
 

@@ -44,6 +44,14 @@ impl Proxy {
         proxy
     }
 
+    /// Starts a proxy before the server of a URL, and returns the URL through it.
+    pub(crate) async fn before(url: &str) -> (Self, String) {
+        let port = url::Url::parse(url).unwrap().port().unwrap();
+        let proxy = Self::start(([127, 0, 0, 1], port).into()).await;
+        let through = proxy.url(url);
+        (proxy, through)
+    }
+
     /// A server's address with this proxy's port in place of its own.
     pub(crate) fn url(&self, url: &str) -> String {
         let server = format!(":{}/", self.server.port());
