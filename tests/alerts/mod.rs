@@ -6,6 +6,7 @@ mod mail;
 mod others;
 mod replicas;
 mod rules;
+mod signals;
 
 use std::process::Output;
 

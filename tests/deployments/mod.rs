@@ -64,10 +64,9 @@ async fn verdict(service: &Service, id: &str, verdict: &str) -> Value {
         .await
 }
 
-/// Asks for a brand so many times at once.
-async fn ask(service: &Service, brand: &str, times: usize) {
-    let path = format!("/brands/{brand}");
-    let asked = (0..times).map(|_| service.call("GET", &path));
+/// Asks for a path so many times at once.
+async fn ask(service: &Service, path: &str, times: usize) {
+    let asked = (0..times).map(|_| service.call("GET", path));
     futures_util::future::join_all(asked).await;
 }
 

@@ -69,7 +69,7 @@ async fn the_platform_goes_back_to_the_healthy_deployment() {
     is_watched(&service, "d-1").await;
     railway.limit(1);
     let rolled_back = eventually("the rollback", async || {
-        super::ask(&service, "broken", 30).await;
+        super::ask(&service, "/brands/broken", 30).await;
         let body = service.call("GET", "/api/admin/deployments/d-1").await.body;
         wanted(body, |body| body["rolled_back_to"] == "d-0")
     })
@@ -99,7 +99,7 @@ async fn an_action_is_given_up_after_three_attempts() {
     let service = env.replica("bad", &[&SHORT_WATCH[..], &own, &platform].concat()).await;
     is_watched(&service, "d-1").await;
     let acted = eventually("the last attempt", async || {
-        super::ask(&service, "broken", 30).await;
+        super::ask(&service, "/brands/broken", 30).await;
         wanted(service.events("arbiter_acted"), |acted| !acted.is_empty())
     })
     .await;
