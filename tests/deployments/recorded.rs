@@ -3,11 +3,14 @@
 use serde_json::json;
 
 use super::{deploy, is_watched, json_of};
-use crate::support::{
-    postgres::Stop,
-    service::TestEnv,
-    stderr,
-    wait::{eventually, wanted},
+use crate::{
+    flags::set,
+    support::{
+        postgres::Stop,
+        service::TestEnv,
+        stderr,
+        wait::{eventually, wanted},
+    },
 };
 
 fn of(id: &'static str, commit: &'static str) -> [(&'static str, &'static str); 5] {
@@ -77,4 +80,47 @@ async fn a_start_without_database_is_recorded_later() {
         std::fs::read_dir(&notes).map_or(true, |mut notes| notes.next().is_none())
     })
     .await;
+}
+
+#[tokio::test]
+async fn dual_writes_are_equal_until_something_misses() {
+    let env = TestEnv::with_database().await;
+    let service = env.serve(&of("d-1", "c1")).await;
+    for run in ["one", "two"] {
+        service.submit(&env.request(run)).await;
+        assert_eq!(service.ended(run).await["status"], "complete");
+    }
+    let ratio = async || {
+        let health = service.call("GET", "/api/admin/migration-health").await.body;
+        health["by_mode"]["DUAL_WRITE"]["proof_ratio"].as_f64()
+    };
+    assert_eq!(ratio().await, Some(1.0));
+    env.query(
+        r#"UPDATE "PipelineRun" SET "filesMissingStages" = '{2}', "syncProvedAt" = NULL WHERE "id" = 'two'"#,
+    )
+    .await;
+    assert_eq!(ratio().await, Some(0.5));
+}
+
+#[tokio::test]
+async fn a_canary_counts_runs_since_its_share() {
+    let env = TestEnv::with_database().await;
+    let service = env.serve(&of("d-1", "c1")).await;
+    let complete = async |run: &str| {
+        service.submit(&env.request(run)).await;
+        assert_eq!(service.ended(run).await["status"], "complete");
+    };
+    complete("before").await;
+    set(&env, "PERFORMANCE_ANSWER_CACHE", "50").await;
+    for number in 0..6 {
+        complete(&format!("run-{number}")).await;
+    }
+    let health = service.call("GET", "/api/admin/migration-health").await.body;
+    let canary = &health["canaries"][0];
+    assert_eq!((&canary["flag"], &canary["share"]), (&json!("PERFORMANCE_ANSWER_CACHE"), &json!(50)));
+    let (new, old) = (canary["new"]["runs"].as_u64().unwrap(), canary["old"]["runs"].as_u64().unwrap());
+    assert!(new > 0 && old > 0 && new + old == 6, "{canary}");
+    assert!(canary["since"].is_string(), "{canary}");
+    let status = json_of(&deploy(&env, &["status", "--json"], &[]).await);
+    assert_eq!(status["migration_health"]["canaries"][0], *canary, "{status}");
 }

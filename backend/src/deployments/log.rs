@@ -6,7 +6,7 @@ use pipeline::clock::Clock;
 use storage::{
     StorageError, StorageErrorKind,
     control_plane::{
-        AuditRecord, Deployment, DeploymentPatch, DeploymentProcess, DeploymentScope, Deployments, RunSample,
+        AuditRecord, Deployment, DeploymentPatch, DeploymentProcess, DeploymentScope, Deployments, RunSamples,
     },
     files::NoteFolder,
     router::Router,
@@ -189,7 +189,7 @@ impl DeploymentLog {
     }
 
     /// The newest runs of the last day. None while the database is away.
-    pub async fn run_samples(&self, limit: usize) -> Option<Vec<RunSample>> {
+    pub async fn run_samples(&self, limit: usize) -> Option<RunSamples> {
         self.in_database(|store| store.run_samples(limit)).await?.ok()
     }
 

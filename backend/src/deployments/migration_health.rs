@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use pipeline::clock::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use storage::control_plane::RunSample;
+use storage::{
+    control_plane::{RunSample, RunSamples},
+    optional_millis,
+};
 
 use super::log::DeploymentLog;
-use crate::flags::{FlagSource, Value as FlagValue};
+use crate::flags::{FlagSource, Source, Value as FlagValue};
 
 /// The most runs that are compared. Their stages are read for the mode, so the question must stay small.
 const RUNS_MAX: usize = 500;
@@ -22,7 +26,8 @@ pub struct RunGroup {
     pub error_share: Option<f64>,
     pub p50_seconds: Option<f64>,
     pub p95_seconds: Option<f64>,
-    /// Of the completed runs: those whose row and files were proved to be equal. None without one.
+    /// Of the completed runs: those whose row and files are known to be equal, because they were compared, or because dual
+    /// write brought every stage to both. None without one.
     pub proof_ratio: Option<f64>,
 }
 
@@ -32,6 +37,10 @@ pub struct Canary {
     pub flag: String,
     /// From 1 to 99 percent.
     pub share: u8,
+    /// When the flag got this share: earlier runs are on neither side.
+    #[serde(serialize_with = "optional_millis::serialize")]
+    #[schemars(schema_with = "optional_millis::schema")]
+    pub since: Option<Timestamp>,
     /// Runs for which the flag is on.
     pub new: RunGroup,
     /// Runs for which it is off.
@@ -50,7 +59,7 @@ pub struct MigrationHealth {
 
 /// Compares the runs of the last day, 500 at most.
 pub(super) async fn compare(log: &DeploymentLog, flags: &FlagSource) -> MigrationHealth {
-    let Some(runs) = log.run_samples(RUNS_MAX).await else {
+    let Some(RunSamples { runs, flag_changes }) = log.run_samples(RUNS_MAX).await else {
         return MigrationHealth { is_database_missing: log.store.is_some(), ..MigrationHealth::default() };
     };
     let mut by_mode: BTreeMap<String, Vec<&RunSample>> = BTreeMap::new();
@@ -58,11 +67,19 @@ pub(super) async fn compare(log: &DeploymentLog, flags: &FlagSource) -> Migratio
         by_mode.entry(run.mode.clone().unwrap_or_else(|| "none".to_owned())).or_default().push(run);
     }
     let effective = flags.effective();
+    // What the environment says begins with a deployment.
+    let deployed_at = log.list().await.deployments.first().map(|newest| newest.started_at);
     let canaries = effective.readings.iter().filter_map(|reading| {
         let FlagValue::Percentage(share @ 1..=99) = reading.value else { return None };
+        let since = match reading.source {
+            Source::Database | Source::Order => flag_changes.get(reading.flag.key).copied(),
+            Source::File | Source::Environment | Source::Default => deployed_at,
+        };
+        let with_it = runs.iter().filter(|run| since.is_none_or(|since| run.started_at > Some(since)));
         let (new, old): (Vec<&RunSample>, Vec<&RunSample>) =
-            runs.iter().partition(|run| reading.value.is_on_for(reading.flag.key, &run.id));
-        Some(Canary { flag: reading.flag.key.to_owned(), share, new: group(&new), old: group(&old) })
+            with_it.partition(|run| reading.value.is_on_for(reading.flag.key, &run.id));
+        let flag = reading.flag.key.to_owned();
+        Some(Canary { flag, share, since, new: group(&new), old: group(&old) })
     });
     MigrationHealth {
         canaries: canaries.collect(),
@@ -74,7 +91,7 @@ pub(super) async fn compare(log: &DeploymentLog, flags: &FlagSource) -> Migratio
 fn group(runs: &[&RunSample]) -> RunGroup {
     let with = |status: &str| runs.iter().filter(|run| run.status == status).count();
     let (completed, failed) = (with("COMPLETED"), with("FAILED"));
-    let proved = runs.iter().filter(|run| run.status == "COMPLETED" && run.is_proved).count();
+    let proved = runs.iter().filter(|run| run.status == "COMPLETED" && run.is_equal).count();
     let completed_runs = runs.iter().filter(|run| run.status == "COMPLETED");
     let mut seconds: Vec<f64> = completed_runs.filter_map(|run| run.seconds).collect();
     seconds.sort_by(f64::total_cmp);
@@ -106,13 +123,13 @@ mod tests {
 
     #[test]
     fn a_group_counts_ended_runs_alone() {
-        let run = |status: &str, seconds, is_proved| RunSample {
+        let run = |status: &str, seconds, is_equal| RunSample {
             id: "r".to_owned(),
             status: status.to_owned(),
             mode: None,
             started_at: None,
             seconds,
-            is_proved,
+            is_equal,
             error_code: None,
         };
         let runs = [

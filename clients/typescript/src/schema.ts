@@ -1354,6 +1354,11 @@ export interface components {
              * @description From 1 to 99 percent.
              */
             share: number;
+            /**
+             * Format: date-time
+             * @description When the flag got this share: earlier runs are on neither side.
+             */
+            since: string | null;
         };
         /** @description A run was cancelled, now or earlier. */
         Cancelled: {
@@ -2682,7 +2687,8 @@ export interface components {
             p95_seconds: number | null;
             /**
              * Format: double
-             * @description Of the completed runs: those whose row and files were proved to be equal. None without one.
+             * @description Of the completed runs: those whose row and files are known to be equal, because they were compared, or because dual
+             *     write brought every stage to both. None without one.
              */
             proof_ratio: number | null;
             /** Format: uint */

@@ -1,5 +1,7 @@
 //! The deployments of a service: when each began and ended, and the arbiter's verdict.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use pipeline::clock::Timestamp;
 use schemars::JsonSchema;
@@ -181,9 +183,18 @@ pub struct RunSample {
     pub mode: Option<String>,
     pub started_at: Option<Timestamp>,
     pub seconds: Option<f64>,
-    /// Whether row and files were proved to be equal.
-    pub is_proved: bool,
+    /// Whether row and files are known to be equal: compared, or written together with nothing missing.
+    pub is_equal: bool,
     pub error_code: Option<String>,
+}
+
+/// The newest runs, and what tells the two sides of a flag apart.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSamples {
+    pub runs: Vec<RunSample>,
+    /// When each flag of the database was changed last.
+    pub flag_changes: BTreeMap<String, Timestamp>,
 }
 
 /// The deployments in the database.
@@ -243,5 +254,5 @@ pub trait Deployments: Send + Sync + std::fmt::Debug {
     /// # Errors
     ///
     /// As [`Deployments::report`].
-    async fn run_samples(&self, limit: usize) -> Result<Vec<RunSample>, StorageError>;
+    async fn run_samples(&self, limit: usize) -> Result<RunSamples, StorageError>;
 }

@@ -35,7 +35,7 @@ pub use self::{
     },
     deployments::{
         Deployment, DeploymentPatch, DeploymentProcess, DeploymentScope, DeploymentStatus, Deployments,
-        RunSample, Verdict,
+        RunSample, RunSamples, Verdict,
     },
     evidence::{Evidence, EvidenceLog},
     flags::{FlagChange, FlagEdit, FlagEdits, FlagStore, ReplicaAck, StoredFlag, StoredFlags},

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 use super::json::{row_of, text_of};
 use crate::{
     control_plane::{
-        AuditRecord, Deployment, DeploymentPatch, DeploymentProcess, DeploymentScope, Deployments, RunSample,
+        AuditRecord, Deployment, DeploymentPatch, DeploymentProcess, DeploymentScope, Deployments, RunSamples,
     },
     error::StorageError,
     postgres::{
@@ -128,18 +128,32 @@ audited AS (
 )
 SELECT count(*) AS "changed" FROM changed"#;
 
+/// A run that dual write brought to both stores, with nothing missing in either, is equal like one that was compared: each of
+/// its stages was written twice, and a write that failed leaves its stage in one of the lists.
+///
 /// $1 limit
 const RUN_SAMPLES: &str = r#"
+WITH run AS (
+  SELECT jsonb_build_object(
+    'id', "id", 'status', "status"::text,
+    'mode', COALESCE("stage4Output", "stage3Output", "stage2Output", "stage1Output")#>>'{meta,mode}',
+    'startedAt', "startedAt",
+    'seconds', extract(epoch FROM "completedAt" AT TIME ZONE 'UTC' - "startedAt"),
+    'isEqual', "syncProvedAt" IS NOT NULL
+      OR ARRAY["stage1Output"->'meta'->>'mode', "stage2Output"->'meta'->>'mode', "stage3Output"->'meta'->>'mode',
+               "stage4Output"->'meta'->>'mode'] = array_fill('DUAL_WRITE'::text, '{4}')
+        AND COALESCE("filesMissingStages" || "unsyncedStages" || "conflictedStages", '{}') = '{}',
+    'errorCode', "errorCode"
+  ) AS "sample"
+  FROM "PipelineRun" WHERE "createdAt" > (now() AT TIME ZONE 'UTC') - interval '1 day' AND "acceptedAt" IS NOT NULL
+    AND "principal" IS DISTINCT FROM 'system-backend'
+  ORDER BY "createdAt" DESC, "id" DESC LIMIT $1
+),
+change AS (SELECT "key", max("at") AS "at" FROM "innovation"."FlagChange" GROUP BY "key")
 SELECT jsonb_build_object(
-  'id', "id", 'status', "status"::text,
-  'mode', COALESCE("stage4Output", "stage3Output", "stage2Output", "stage1Output")#>>'{meta,mode}',
-  'startedAt', "startedAt",
-  'seconds', extract(epoch FROM "completedAt" AT TIME ZONE 'UTC' - "startedAt"),
-  'isProved', "syncProvedAt" IS NOT NULL, 'errorCode', "errorCode"
-)::text AS "run"
-FROM "PipelineRun" WHERE "createdAt" > (now() AT TIME ZONE 'UTC') - interval '1 day' AND "acceptedAt" IS NOT NULL
-  AND "principal" IS DISTINCT FROM 'system-backend'
-ORDER BY "createdAt" DESC, "id" DESC LIMIT $1"#;
+  'runs', (SELECT COALESCE(jsonb_agg("sample"), '[]') FROM run),
+  'flagChanges', (SELECT COALESCE(jsonb_object_agg("key", "at"), '{}') FROM change)
+)::text AS "samples""#;
 
 #[async_trait]
 impl Deployments for PostgresStore {
@@ -181,9 +195,8 @@ impl Deployments for PostgresStore {
         bounded!(self.pool, Access::Write, |conn| change(conn, deployment, patch, undecided_only, audit))
     }
 
-    async fn run_samples(&self, limit: usize) -> Result<Vec<RunSample>, StorageError> {
-        let texts = bounded!(self.pool, Access::Read, |conn| run_samples(conn, limit))?;
-        texts.iter().map(|text| row_of(text)).collect()
+    async fn run_samples(&self, limit: usize) -> Result<RunSamples, StorageError> {
+        row_of(&bounded!(self.pool, Access::Read, |conn| run_samples(conn, limit))?)
     }
 }
 
@@ -233,8 +246,8 @@ async fn change(
     Ok(row.try_get::<i64, _>("changed")? > 0)
 }
 
-async fn run_samples(conn: &mut PooledConn<'_>, limit: usize) -> Result<Vec<String>, DbError> {
+async fn run_samples(conn: &mut PooledConn<'_>, limit: usize) -> Result<String, DbError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = conn.query(RUN_SAMPLES).bind(limit).fetch_all(conn.connection()?).await?;
-    rows.iter().map(|row| Ok(row.try_get("run")?)).collect()
+    let row = conn.query(RUN_SAMPLES).bind(limit).fetch_one(conn.connection()?).await?;
+    Ok(row.try_get("samples")?)
 }
