@@ -69,6 +69,34 @@ async fn dropped_columns_come_back_filled() {
     assert_eq!(reconcile(&env, &["--verify", "--all"]).0, Some(0));
 }
 
+/// The process died after the row had ended, and before the files had.
+#[tokio::test]
+async fn a_dropped_row_fills_from_files_that_had_not_ended() {
+    let env = TestEnv::with_database().await;
+    let lease = [("LEASE_SECONDS", "3")];
+    let mut service = env.serve(&lease).await;
+    complete(&env, &service, &["run-1"]).await;
+    let paid = calls(&env.model);
+    service.kill();
+    let folder = env.run_folder("run-1");
+    let mut manifest = env.manifest("run-1");
+    for part in ["finished_at", "report", "proof"] {
+        manifest.as_object_mut().unwrap().remove(part);
+    }
+    manifest["status"] = "PROCESSING".into();
+    manifest["database"] = serde_json::json!({"has_row": true, "has_end": false});
+    fs::write(folder.join("run.json"), manifest.to_string()).unwrap();
+    fs::remove_file(folder.join("report.md")).unwrap();
+    fs::write(folder.join("../.open/run-1"), "").unwrap();
+    migrate(&env, &["rollback", STAGE_OUTPUTS, "--method", "drop", "--confirm", "postgres"]);
+    migrate(&env, &["deploy"]);
+    let _service = env.serve(&lease).await;
+    env.wait_for_value(WHOLE, "1").await;
+    env.wait_until_synced("run-1").await;
+    env.assert_both_agree("run-1").await;
+    assert_eq!(calls(&env.model), paid, "nothing is paid again");
+}
+
 #[tokio::test]
 async fn an_older_backup_is_brought_up() {
     let mut env = TestEnv::with_database().await;

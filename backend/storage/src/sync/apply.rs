@@ -5,6 +5,7 @@ use pipeline::{
     clock::Timestamp,
     failure::{FailureCode, RunFailure},
     record::StageRecord,
+    report::{self, ReportInput},
     run::{RunId, RunStatus, Stage},
 };
 
@@ -12,7 +13,7 @@ use crate::{
     error::{StorageError, StorageErrorKind},
     files::{DbSync, FileStore},
     part::Part,
-    ports::{changes::RunChanges, lifecycle::Fence, sync::Proof},
+    ports::{changes::RunChanges, lifecycle::Fence, listing::RunQueries as _, sync::Proof},
     run::{End, RunRecord, RunSubmission},
     sync::{missing_row, plan::Step},
 };
@@ -271,6 +272,14 @@ async fn end_files(hand: &dyn Hand, work: &Work<'_>) -> Result<(), StorageError>
         generation: work.fence.generation.max(row.generation),
         ..work.fence.clone()
     };
+    if row.status == RunStatus::Completed && row.report.is_none() {
+        // Its columns were emptied. Files that have all of it end as the row did, and fill it again.
+        let file = hand.files().load(work.run).await?;
+        if let Some((records, report)) = file.and_then(|file| whole(work.run, row, &file)) {
+            let end = End::Completed { records: &records, report: &report };
+            return hand.files().finish_with_sync_state(fence, end, at, DbSync::Diverged).await;
+        }
+    }
     let (RunStatus::Completed, Some(report)) = (row.status, &row.report) else {
         let failure = row.failure.clone().unwrap_or_else(|| match row.status {
             RunStatus::Failed => ended_by_frontend(),
@@ -290,6 +299,18 @@ async fn end_files(hand: &dyn Hand, work: &Work<'_>) -> Result<(), StorageError>
     }
     let end = End::Completed { records: &records, report };
     hand.files().finish_with_sync_state(fence, end, at, db_sync).await
+}
+
+/// The records of all stages, from whichever side has them, and the report that is made of them. None if one is missing, or if
+/// they are of a release whose records do not name document and brand.
+fn whole(run: &RunId, row: &RunRecord, file: &RunRecord) -> Option<(Vec<StageRecord>, String)> {
+    let held = |stage: Stage| row.stages.get(&stage).or_else(|| file.stages.get(&stage));
+    let records: Vec<StageRecord> = Stage::ALL
+        .into_iter()
+        .map(|stage| held(stage).map(|held| held.record.clone()))
+        .collect::<Option<_>>()?;
+    let report = report::render(&ReportInput::of_records(run, &records)?).ok()?;
+    Some((records, report))
 }
 
 /// The frontend sets FAILED, without a reason, where it got no answer.
