@@ -363,6 +363,15 @@ impl PrivateTree {
         }
     }
 
+    /// Whether a folder has leftovers of killed processes, or writes that are under way.
+    ///
+    /// # Errors
+    ///
+    /// An error of the file system.
+    pub fn has_temporaries(&self, folder: &str) -> io::Result<bool> {
+        Ok(self.names(folder)?.iter().any(|name| name.ends_with(TEMPORARY_SUFFIX)))
+    }
+
     /// Removes the leftovers of killed processes from a folder. No other process may write to the folder.
     ///
     /// # Errors

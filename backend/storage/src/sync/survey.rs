@@ -351,6 +351,18 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Removes what killed processes left half-written. A run that was proved already is looked at by nothing else.
+    async fn sweep_leftovers(&self, page: &[RunId], survey: &mut Survey) -> Result<(), StorageError> {
+        for run in page {
+            if !survey.skipped.contains(run)
+                && let Err(error) = self.files().sweep_leftovers(run).await
+            {
+                self.skip(survey, run.clone(), Trouble::of_files(error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The runs of the files that the database holds open, or not at all.
     async fn look_at_files(
         &self,
@@ -359,6 +371,9 @@ impl Reconciler {
     ) -> Result<Vec<(RunId, Finding)>, StorageError> {
         if page.is_empty() {
             return Ok(Vec::new());
+        }
+        if survey.is_full {
+            self.sweep_leftovers(page, survey).await?;
         }
         let standings = self.call(|target| async move { target.standings(page).await }).await?;
         let (mut found, mut absent) = (Vec::new(), Vec::new());

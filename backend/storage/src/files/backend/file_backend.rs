@@ -180,6 +180,9 @@ pub(in crate::files) trait FileBackend: fmt::Debug + Send + Sync {
         self.lock(run, may_be_new)
     }
 
+    /// Whether a folder has half-written files, of a killed process or of a write that is under way.
+    fn has_leftovers(&self, folder: &str) -> io::Result<bool>;
+
     /// Removes half-written files of a killed process from a folder. The caller holds the lock.
     fn clear_leftovers(&self, folder: &str) -> io::Result<()>;
 

@@ -295,6 +295,10 @@ impl FileBackend for LocalFs {
         })
     }
 
+    fn has_leftovers(&self, folder: &str) -> io::Result<bool> {
+        self.tree.has_temporaries(folder)
+    }
+
     fn clear_leftovers(&self, folder: &str) -> io::Result<()> {
         self.tree.remove_temporaries(folder)
     }

@@ -268,6 +268,10 @@ impl FileBackend for S3 {
     }
 
     /// An object is written as a whole or not at all.
+    fn has_leftovers(&self, _: &str) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn clear_leftovers(&self, _: &str) -> io::Result<()> {
         Ok(())
     }

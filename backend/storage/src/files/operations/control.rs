@@ -88,6 +88,15 @@ impl FileStore {
         self.write_one(run, create).await
     }
 
+    /// Removes half-written files that a killed process left, from whichever run they are in.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileStore::clear_leftovers`].
+    pub async fn sweep_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
+        self.write_one(run, RunFiles::sweep_leftovers).await
+    }
+
     /// Removes half-written files that a killed process left in a run without a worker.
     ///
     /// # Errors

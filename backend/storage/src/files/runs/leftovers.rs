@@ -15,14 +15,32 @@ use crate::{
 /// From an acceptance's marker to its manifest: many times the limit of a write, and of its repetition.
 const ACCEPTANCE_MAX: Duration = Duration::from_secs(30);
 
+/// The folders of a run's files.
+fn folders(run: &RunId) -> impl Iterator<Item = String> {
+    let names = Stage::ALL.map(|stage| in_run(run, stage.file()));
+    let folders =
+        names.into_iter().filter_map(|name| name.rsplit_once('/').map(|(folder, _)| folder.to_owned()));
+    folders.chain([run.as_str().to_owned()])
+}
+
 impl RunFiles {
     /// Removes half-written files of killed processes. The caller holds the run's lock, so nobody else writes
     /// there.
     pub(in crate::files) fn clear_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
-        let names = Stage::ALL.map(|stage| in_run(run, stage.file()));
-        let folders = names.iter().filter_map(|name| name.rsplit_once('/')).map(|(folder, _)| folder);
-        for folder in folders.chain([run.as_str()]) {
-            self.io.backend.clear_leftovers(folder).map_err(|error| self.io.fault(folder, &error))?;
+        for folder in folders(run) {
+            self.io.backend.clear_leftovers(&folder).map_err(|error| self.io.fault(&folder, &error))?;
+        }
+        Ok(())
+    }
+
+    /// As [`RunFiles::clear_leftovers`], for a run that nobody has to have in hand. Without leftovers it takes no lock.
+    pub(in crate::files) fn sweep_leftovers(&self, run: &RunId) -> Result<(), StorageError> {
+        for folder in folders(run) {
+            match self.io.backend.has_leftovers(&folder) {
+                Ok(false) => {}
+                Ok(true) => return self.clear_leftovers_locked(run),
+                Err(error) => return Err(self.io.fault(&folder, &error)),
+            }
         }
         Ok(())
     }

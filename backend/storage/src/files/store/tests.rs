@@ -372,6 +372,21 @@ async fn leftovers_of_a_killed_process_are_swept() {
 }
 
 #[tokio::test]
+async fn leftovers_of_an_ended_run_are_swept() {
+    let env = Fixture::new();
+    let fence = env.open().await;
+    env.store.finish(&fence, End::Failed(&failure()), AT.parse().unwrap()).await.unwrap();
+    let left = [env.path(".run.json.4711-0.tmp"), env.path("stage1/.inspirations.json.4711-1.tmp")];
+    for left in &left {
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(left, "half").unwrap();
+    }
+    env.store.sweep_leftovers(&env.run).await.unwrap();
+    assert!(left.iter().all(|left| !left.exists()));
+    assert!(env.path("run.json").exists());
+}
+
+#[tokio::test]
 async fn leftovers_of_an_unfinished_acceptance_are_swept() {
     let env = Fixture::new();
     // The process is killed between marker and manifest.
