@@ -1,7 +1,7 @@
 //! `observability/` against the running service and Prometheus' own tool, and the documented metrics against the code.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -108,6 +108,49 @@ fn the_rules_fire_and_resolve() {
         let output = promtool().args(arguments).output().expect("promtool; scripts/setup.sh installs it");
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{arguments:?}: {printed}{}", crate::support::stderr(&output));
+    }
+}
+
+/// How often the tests of the rules expect an alert to fire, and not to fire.
+#[derive(Debug, Default)]
+struct Expected {
+    firing: usize,
+    absent: usize,
+}
+
+/// The expectations for each alert. The file has a key a line, and the alert's name before what is expected of it.
+fn expectations() -> BTreeMap<String, Expected> {
+    let text = std::fs::read_to_string(observability().join("alerts.test.yml")).unwrap();
+    let mut all: BTreeMap<String, Expected> = BTreeMap::new();
+    let mut alert: Option<&str> = None;
+    for line in text.lines().map(|line| line.trim().trim_start_matches("- ")) {
+        if let Some(name) = line.strip_prefix("alertname:") {
+            alert = Some(name.trim());
+        } else if let Some(alerts) = line.strip_prefix("exp_alerts:") {
+            let name = alert.take().expect("`alertname` stands before `exp_alerts`");
+            let expected = all.entry(name.to_owned()).or_default();
+            if alerts.trim() == "[]" {
+                expected.absent += 1;
+            } else {
+                expected.firing += 1;
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn every_alert_is_seen_quiet_firing_and_resolved() {
+    let rules = std::fs::read_to_string(observability().join("alerts.yml")).unwrap();
+    let alerts: BTreeSet<&str> =
+        rules.lines().filter_map(|line| line.trim().strip_prefix("- alert:")).map(str::trim).collect();
+    assert!(alerts.len() > 15, "{alerts:?}");
+    let expectations = expectations();
+    // Of a name that no rule has, `promtool` finds no alert and is content.
+    let tested: BTreeSet<&str> = expectations.keys().map(String::as_str).collect();
+    assert_eq!(tested, alerts);
+    for (alert, Expected { firing, absent }) in &expectations {
+        assert!(*firing >= 1 && *absent >= 2, "{alert}: fires {firing} times, is absent {absent} times");
     }
 }
 
