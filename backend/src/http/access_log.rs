@@ -15,13 +15,14 @@ use super::{
     client_ip::client_ip,
     codes,
     error::Problem,
+    golden_path::OfGoldenPath,
     request_id::{HEADER, RequestId},
     state::HttpState,
 };
 use crate::{
     objectives::counters,
     telemetry::{
-        metrics,
+        metrics, names,
         traces::{Answered, RequestTrace},
     },
 };
@@ -54,6 +55,10 @@ pub(super) async fn name_and_log(
     async {
         let mut response = next.run(request).await;
         let problem = response.extensions_mut().remove::<Problem>();
+        let counted_as = match response.extensions_mut().remove::<OfGoldenPath>() {
+            Some(OfGoldenPath) => names::GOLDEN_PATH_ROUTE,
+            None => &route,
+        };
         if let Some(problem) = &problem {
             let headers = std::mem::take(response.headers_mut());
             response = problem.respond(&id, &path);
@@ -64,11 +69,11 @@ pub(super) async fn name_and_log(
         }
         let took = begun.elapsed();
         let status = response.status().as_u16();
-        metrics::request_answered(method, &route, status, took);
+        metrics::request_answered(method, counted_as, status, took);
         let code = problem.map(|problem| problem.code);
         // A pause is what operators want, so it is no error of the service.
         if code != Some(codes::ACCEPTANCE_PAUSED.name) {
-            counters::request_answered(method, &route, status, took);
+            counters::request_answered(method, counted_as, status, took);
         }
         if let Some(trace) = trace {
             trace.end(&Answered { method, route: &route, status, request_id: id.as_str(), code });

@@ -24,6 +24,7 @@ use super::{
     codes::{self, Code},
     connections::counted,
     error::Problem,
+    golden_path::{self, OfGoldenPath},
     key_header::given_key,
     request_id::RequestId,
     state::HttpState,
@@ -200,8 +201,13 @@ pub(super) async fn require_permission(
     let caller = guard.doorkeeper.caller(visitor).await;
     match caller.and_then(|caller| guard.permit(caller)) {
         Ok(caller) => {
+            let is_step = golden_path::is_step(&request, &caller);
             guard.note(&mut request, caller);
-            next.run(request).await
+            let mut response = next.run(request).await;
+            if is_step {
+                response.extensions_mut().insert(OfGoldenPath);
+            }
+            response
         }
         Err(problem) if problem.code == codes::KEY_REQUIRED.name && guard.lets_in(&request) => {
             let caller = guard.doorkeeper.ring.environment_caller(Role::Client);

@@ -21,6 +21,7 @@ mod docs;
 pub mod error;
 mod event_stream;
 pub mod fair_share;
+mod golden_path;
 mod guards;
 pub mod health;
 mod held_body;

@@ -14,9 +14,10 @@ use super::{
     counts::Counts,
     spread::{BUCKETS, Spread, bucket_of},
 };
+use crate::telemetry::names::GOLDEN_PATH_ROUTE;
 
 /// Routes that say nothing about the service's work.
-const LEFT_OUT: [&str; 4] = ["/metrics", "/openapi.json", "/docs", "none"];
+const LEFT_OUT: [&str; 5] = ["/metrics", "/openapi.json", "/docs", "none", GOLDEN_PATH_ROUTE];
 
 /// The route of submissions.
 const SUBMISSIONS: (&str, &str) = ("POST", "/run");

@@ -8,6 +8,6 @@ mod client;
 mod path;
 
 pub use self::{
-    client::{ClientError, SmokeClient},
+    client::{ClientError, GOLDEN_PATH_HEADER, SmokeClient},
     path::{Mission, Step, walk},
 };

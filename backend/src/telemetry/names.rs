@@ -3,6 +3,9 @@
 //! Names of OpenTelemetry's conventions stand as they are, with Prometheus' units; all others begin with `innovation_`. A counter's
 //! samples end in `_total`, which is not part of the name here. [docs/TELEMETRY.md](../../../docs/TELEMETRY.md) lists the same.
 
+/// The route of all requests of golden paths. Baselines and objectives leave it out.
+pub const GOLDEN_PATH_ROUTE: &str = "golden-path";
+
 /// The kind of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

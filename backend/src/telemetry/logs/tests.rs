@@ -129,7 +129,7 @@ fn the_flag_lines_keep_their_searched_wording() {
         replica: "r-1".to_owned(),
     };
     let storage = StorageState {
-        flags: Flags { database_writes: true, file_fallback: true, revision: 1 },
+        flags: Flags::of_mode(Mode::DualWrite, 1),
         mode: Mode::DualWrite,
         effective_mode: Mode::FileOnly,
         reason: Some("DATABASE_URL is not set".to_owned()),
