@@ -9,6 +9,7 @@ use crate::support::{
     innovation,
     postgres::Stop,
     service::{Service, TestEnv},
+    stderr,
     wait::{eventually, wanted},
 };
 
@@ -114,6 +115,14 @@ async fn a_race_of_revocations_leaves_an_admin() {
     assert_eq!(env.value(left).await, "1");
     let audited = r#"SELECT count(*)::text FROM "innovation"."AuditRecord" WHERE "action" = 'key.revoke'"#;
     assert_eq!(env.value(audited).await, "5");
+
+    let last = env
+        .value(r#"SELECT "id" FROM "innovation"."ApiKey" WHERE "revokedAt" IS NULL AND "expiresAt" IS NULL"#)
+        .await;
+    let mut shorten = innovation(&["keys", "rotate", &last, "--expires", "1h", "--json"]);
+    let output = shorten.env("DATABASE_URL", env.database_url()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "its successor would end today: {}", stderr(&output));
+    assert_eq!(env.value(left).await, "1");
 
     let mut command = innovation(&["keys", "revoke", text(&brief, "id"), "--json"]);
     let output = command.env("DATABASE_URL", env.database_url()).output().unwrap();

@@ -27,7 +27,7 @@ async fn accepted(service: &Service, env: &TestEnv, runs: std::ops::Range<usize>
 
 #[tokio::test]
 async fn runs_and_dollars_are_limited_exactly() {
-    let env = TestEnv::with_database().await;
+    let mut env = TestEnv::with_database().await;
     let limits = [("CLIENT_RUNS_PER_MINUTE", "5"), ("CLIENT_USD_PER_DAY", "1000")];
     let service = env.serve(&[&KEYS[..], &limits].concat()).await;
     assert_eq!(accepted(&service, &env, 0..20).await, 5);
@@ -42,6 +42,9 @@ async fn runs_and_dollars_are_limited_exactly() {
     let again = env.serve(&[&KEYS[..], &limits].concat()).await;
     let answer = submit(&again, &env, CLIENT_KEY, "run-costly").await;
     assert_eq!(answer.code(), (429, "quota_exceeded"));
+    env.postgres().stop(Stop::Immediate);
+    let answer = submit(&again, &env, CLIENT_KEY, "run-costly").await;
+    assert_eq!(answer.code(), (429, "quota_exceeded"), "the dollars of the day are still known");
 }
 
 #[tokio::test]

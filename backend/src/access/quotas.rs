@@ -1,6 +1,7 @@
 //! Holds callers to the quotas of their key. They count by principal, so a second key or a rotation brings no second quota.
 //!
-//! The database counts for all replicas. While it is away, each replica counts the runs that it accepted itself.
+//! The database counts for all replicas. While it is away, each replica counts the runs that it accepted itself, and adds what it
+//! spends to the dollars of the day that the database has last told.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -21,6 +22,8 @@ use storage::{
 };
 
 use super::{caller::Caller, spend::SpendMeter};
+
+const SECONDS_A_DAY: i64 = 86_400;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -64,6 +67,15 @@ struct Account {
     /// One admission at a time, so that all see the same count.
     admitting: tokio::sync::Mutex<()>,
     runs: Mutex<BTreeMap<RunId, Noted>>,
+    /// The dollars of a day that the database has last told.
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    /// Days since 1970 (UTC).
+    day: i64,
+    usd: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -158,8 +170,17 @@ impl QuotaKeeper {
     fn account(&self, principal: &Principal) -> Arc<Account> {
         let mut principals = self.inner.principals.lock();
         // Others hold an account only while they admit.
-        principals.retain(|_, account| Arc::strong_count(account) > 1 || !account.runs.lock().is_empty());
+        let day = self.today();
+        principals.retain(|_, account| {
+            let told = *account.told.lock();
+            let has_spent = told.day == day && told.usd > 0.0;
+            Arc::strong_count(account) > 1 || has_spent || !account.runs.lock().is_empty()
+        });
         principals.entry(principal.clone()).or_default().clone()
+    }
+
+    fn today(&self) -> i64 {
+        self.inner.clock.now().timestamp().div_euclid(SECONDS_A_DAY)
     }
 
     async fn used(&self, principal: &Principal, account: &Account, quotas: &Quotas) -> Usage {
@@ -191,6 +212,7 @@ impl QuotaKeeper {
                 let recent =
                     count(account.runs.lock().values().filter(|noted| now < noted.at + MINUTE).count());
                 let pending = count(pending.len());
+                *account.told.lock() = Told { day: self.today(), usd: usage.usd_today };
                 Some(Usage {
                     // Retries of this replica are not among the accepted runs of the database.
                     runs_last_minute: usage.runs_last_minute.saturating_add(pending).max(recent),
@@ -219,12 +241,13 @@ impl QuotaKeeper {
                 noted.has_ended = true;
             }
         }
+        let told = *account.told.lock();
         let mut runs = account.runs.lock();
         runs.retain(|_, noted| !noted.has_ended || now < noted.at + MINUTE);
         Usage {
             runs_last_minute: count(runs.values().filter(|noted| now < noted.at + MINUTE).count()),
             runs_under_way: count(runs.values().filter(|noted| !noted.has_ended).count()),
-            usd_today: 0.0,
+            usd_today: if told.day == self.today() { told.usd } else { 0.0 },
         }
     }
 }

@@ -2891,7 +2891,7 @@ export interface components {
             finished_at: string;
             /**
              * Format: uint64
-             * @description The revision of the flags at the write.
+             * @description The revision of the database's flags that the process had applied. 0 without one, and before the first change there.
              */
             flags_revision: number;
             grounding: components["schemas"]["StageGrounding"];
@@ -5867,7 +5867,7 @@ export interface operations {
                     } & components["schemas"]["Problem"];
                 };
             };
-            /** @description `key_ended`: the key was revoked or has expired; `key_in_use`: nobody ends the key they act with; `too_many_keys`: there are as many valid keys as the service keeps */
+            /** @description `key_ended`: the key was revoked or has expired; `key_in_use`: nobody ends the key they act with; `last_admin_key`: no other admin key would stay valid; `too_many_keys`: there are as many valid keys as the service keeps */
             409: {
                 headers: {
                     /** @description The request's id, also in the log. */
@@ -5877,7 +5877,7 @@ export interface operations {
                 content: {
                     "application/problem+json": {
                         /** @enum {unknown} */
-                        code?: "key_ended" | "key_in_use" | "too_many_keys";
+                        code?: "key_ended" | "key_in_use" | "last_admin_key" | "too_many_keys";
                         /** @constant */
                         status?: 409;
                     } & components["schemas"]["Problem"];

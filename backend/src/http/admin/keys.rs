@@ -143,7 +143,8 @@ pub(in crate::http) fn describe_rotate() -> Operation {
         .body::<RotateKey>()
         .json::<NewKey>(StatusCode::CREATED, "the new key")
         .problems(body::PROBLEMS)
-        .problems(&[codes::KEY_NOT_FOUND, codes::KEY_ENDED, codes::KEY_IN_USE, codes::TOO_MANY_KEYS])
+        .problems(&[codes::KEY_NOT_FOUND, codes::KEY_ENDED, codes::KEY_IN_USE, codes::LAST_ADMIN_KEY])
+        .problems(&[codes::TOO_MANY_KEYS])
 }
 
 /// All keys.

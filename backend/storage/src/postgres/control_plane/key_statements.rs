@@ -68,13 +68,20 @@ told AS (SELECT pg_notify('innovation_keys', '') FROM changed)
 SELECT "verdict", (SELECT count(*) FROM told) AS "told" FROM verdict"#;
 
 /// $1 the key's id, $2 the id of the caller's own key, $3 the audit record as JSON, $4 the new key's id, $5 its SHA-256, $6 for
-/// how many seconds the old key stays valid, $7 the new key's end in milliseconds since 1970
+/// how many seconds the old key stays valid, $7 the new key's end in milliseconds since 1970, $8 how long an admin key must last
+/// in seconds
 pub(super) const ROTATE: &str = r#"
 WITH verdict AS (
   SELECT CASE
     WHEN k."id" IS NULL THEN 'unknown'
     WHEN k."revokedAt" IS NOT NULL OR k."expiresAt" <= now() THEN 'ended'
     WHEN k."id" = $2 AND $6 = 0 THEN 'own'
+    WHEN k."role" = 'admin' AND (k."expiresAt" IS NULL OR k."expiresAt" > now() + make_interval(secs => $8))
+      AND to_timestamp($7::int8 / 1000.0) <= now() + make_interval(secs => $8) AND NOT EXISTS (
+      SELECT FROM "innovation"."ApiKey" o
+      WHERE o."role" = 'admin' AND o."id" <> k."id" AND o."revokedAt" IS NULL
+        AND (o."expiresAt" IS NULL OR o."expiresAt" > now() + make_interval(secs => $8))
+    ) THEN 'last_admin'
     ELSE 'done' END AS "verdict", to_jsonb(k) - 'sha256' AS "old"
   FROM (SELECT) one LEFT JOIN "innovation"."ApiKey" k ON k."id" = $1
 ),

@@ -137,7 +137,8 @@ async fn rotate(
         .bind(&successor.id)
         .bind(successor.sha256.as_slice())
         .bind(seconds(successor.grace))
-        .bind(expires_at);
+        .bind(expires_at)
+        .bind(seconds(ADMIN_LASTS_MIN));
     let row = query.fetch_one(conn.connection()?).await?;
     conn.end_locked().await?;
     Ok((key_statements::change(row.try_get("verdict")?)?, row.try_get("key")?))
