@@ -3,6 +3,7 @@
 mod baseline;
 mod connections;
 mod database;
+mod dependencies;
 mod described;
 mod environment;
 mod gate;

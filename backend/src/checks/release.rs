@@ -1,7 +1,8 @@
-//! The release: a clean tree, with a tag, of the commit that runs.
+//! The release: a clean tree, with a tag, of the commit that runs, and dependencies without known vulnerabilities.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
+use serde::Deserialize;
 use serde_json::json;
 use tokio::process::Command;
 
@@ -12,6 +13,9 @@ use super::{
 
 /// `git status` of a large tree takes a second. The check itself has five.
 const GIT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// `cargo deny` without the network takes a second.
+const DENY_TIMEOUT: Duration = Duration::from_secs(4);
 
 const OUTSIDE: &str = "this folder is no git repository, or git is not installed";
 const GO: &str = "cd REPOSITORY && innovation gate --strict";
@@ -75,6 +79,73 @@ pub(super) fn tag(deps: &CheckDeps) -> Check {
                 None => Finding::fail("the commit has no tag")
                     .next(format!("git tag -a v{} -m 'Release {0}'", deps.identity.version)),
             }
+        }
+    })
+}
+
+/// A line of `cargo deny --format json`: <https://embarkstudios.github.io/cargo-deny/cli/common.html>.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", content = "fields", rename_all = "snake_case")]
+enum DenyLine {
+    Diagnostic {
+        severity: String,
+        message: String,
+        advisory: Option<Advisory>,
+    },
+    /// The last line of a check that came to its end.
+    Summary {},
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Debug, Deserialize)]
+struct Advisory {
+    id: String,
+    package: String,
+}
+
+/// The advisories that concern a dependency, by the database that lies on this machine. None if they cannot be told.
+async fn advisories(folder: &Path) -> Option<Vec<(Advisory, String)>> {
+    let mut command = Command::new("cargo");
+    command
+        .args(["deny", "--format", "json", "check", "--disable-fetch", "advisories"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = tokio::time::timeout(DENY_TIMEOUT, command.output()).await.ok()?.ok()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<DenyLine> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    lines.iter().any(|line| matches!(line, DenyLine::Summary {})).then_some(())?;
+    let found = lines.into_iter().filter_map(|line| match line {
+        DenyLine::Diagnostic { severity, message, advisory: Some(advisory) } if severity == "error" => {
+            Some((advisory, message))
+        }
+        _ => None,
+    });
+    Some(found.collect())
+}
+
+pub(super) fn dependencies(deps: &CheckDeps) -> Check {
+    let deps = deps.clone();
+    Check::new("dependencies", "No dependency has a known vulnerability", Severity::Major, move || {
+        let deps = deps.clone();
+        async move {
+            let Some(found) = advisories(&deps.folder).await else {
+                let what = "this folder has no Cargo.lock, or this machine has no cargo deny with its advisory database";
+                return Finding::could_not_check(what).next("make advisories");
+            };
+            if found.is_empty() {
+                return Finding::ok("cargo deny knows no advisory against a dependency");
+            }
+            let told: Vec<String> = found
+                .iter()
+                .map(|(Advisory { id, package }, what)| format!("{package}: {id}, {what}"))
+                .collect();
+            let mut packages: Vec<&str> =
+                found.iter().map(|(advisory, _)| advisory.package.as_str()).collect();
+            packages.sort_unstable();
+            packages.dedup();
+            Finding::fail(told.join("; ")).next(format!("cargo update {}", packages.join(" ")))
         }
     })
 }

@@ -209,6 +209,9 @@ pub(super) fn open_access(deps: &CheckDeps) -> Check {
             (false, _) => Finding::fail("no key is set, so everybody may do everything")
                 .next("BACKEND_API_KEYS=$(openssl rand -hex 32)")
                 .next("ADMIN_API_KEYS=$(openssl rand -hex 32)"),
+            (true, false) if access.metrics_need_key => Finding::ok(
+                "runs need a key; metrics need one that may read operations, for METRICS_KEY is not set",
+            ),
             (true, false) => Finding::warn("METRICS_KEY is not set, so everybody may read the metrics")
                 .next("METRICS_KEY=$(openssl rand -hex 32)"),
             (true, true) => Finding::ok("runs and metrics need a key"),

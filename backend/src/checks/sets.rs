@@ -59,7 +59,7 @@ pub fn gate(deps: &CheckDeps) -> Vec<Check> {
         runs::forecast(deps),
         runs::conflicts(deps),
     ];
-    checks.extend(security(deps));
+    checks.extend(closed_to_strangers(deps));
     checks
 }
 
@@ -85,6 +85,13 @@ pub fn preflight(deps: &CheckDeps) -> Vec<Check> {
 /// `innovation audit security`: what could a stranger use?
 #[must_use]
 pub fn security(deps: &CheckDeps) -> Vec<Check> {
+    let mut checks = closed_to_strangers(deps);
+    checks.push(release::dependencies(deps));
+    checks
+}
+
+/// The openings of an installation. The gate asks for them too; the dependencies belong to each commit's own tests.
+fn closed_to_strangers(deps: &CheckDeps) -> Vec<Check> {
     vec![
         security::open_access(deps),
         security::secrets(deps),

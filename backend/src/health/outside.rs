@@ -62,7 +62,7 @@ struct Answers {
     indexes: Cached<Result<IndexFacts, StorageError>>,
     baseline: Cached<Result<BaselineReport, StorageError>>,
     model: Cached<Result<EndpointAnswer, String>>,
-    receiver: Cached<Result<u16, String>>,
+    receiver: Cached<(Result<u16, String>, Duration)>,
 }
 
 impl Outside {
@@ -179,15 +179,19 @@ impl Outside {
     async fn receiver(&self) -> Check {
         let name = "webhook_receiver";
         let Some(sender) = self.receiver.clone() else { return skipped(name) };
-        match self.answers.receiver.get(|| async move { sender.probe().await }).await {
-            Some(Ok(status)) if status < 500 => check(name, CheckStatus::Ok, None, Duration::ZERO),
-            Some(Ok(status)) => {
+        let asked = self.answers.receiver.get(|| async move {
+            let begun = timer_now();
+            (sender.probe().await, begun.elapsed())
+        });
+        match asked.await {
+            Some((Ok(status), took)) if status < 500 => check(name, CheckStatus::Ok, None, took),
+            Some((Ok(status), took)) => {
                 let what = format!("the receiver answers {status}; webhooks wait for it");
-                check(name, CheckStatus::Warning, Some(what), Duration::ZERO)
+                check(name, CheckStatus::Warning, Some(what), took)
             }
-            Some(Err(reason)) => {
+            Some((Err(reason), took)) => {
                 let what = format!("the receiver gives no answer: {reason}; webhooks wait for it");
-                check(name, CheckStatus::Warning, Some(what), Duration::ZERO)
+                check(name, CheckStatus::Warning, Some(what), took)
             }
             None => check(name, CheckStatus::Warning, Some("no answer yet".to_owned()), TIMEOUT),
         }
