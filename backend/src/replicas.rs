@@ -164,7 +164,7 @@ impl ReplicaHeartbeat {
     }
 
     fn replica(&self) -> Replica {
-        let Flags { database_writes, file_fallback, revision } = self.router.flags();
+        let Flags { database_writes, file_fallback, revision, .. } = self.router.flags();
         Replica {
             id: self.identity.replica.clone(),
             role: self.role.as_str().to_owned(),

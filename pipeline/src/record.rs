@@ -91,7 +91,7 @@ pub struct StageMeta {
     pub finished_at: Timestamp,
     /// The storage mode under which the record was written.
     pub mode: String,
-    /// The revision of the flags at the write.
+    /// The revision of the database's flags that the process had applied. 0 without one, and before the first change there.
     pub flags_revision: u64,
     /// Warnings for the reader, in sentences.
     pub warnings: Vec<String>,

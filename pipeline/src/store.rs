@@ -27,7 +27,7 @@ pub enum StoreDisposition {
 pub struct WriteMode {
     /// The storage mode in force.
     pub mode: String,
-    /// The revision of the flags that say so.
+    /// The revision of the database's flags that the process had applied. 0 without one, and before the first change there.
     pub flags_revision: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Every channel, with the database away.
 
 use super::{
-    FAST, alerts, all, mail::MailServer, mail::PASSWORD, of_rule, others, others::Others, wait_for,
+    FAST, alerts, all, mail::MailServer, mail::PASSWORD, of_rule, others, others::Others, set_flag, wait_for,
     wait_for_looks,
 };
 use crate::{
@@ -70,6 +70,10 @@ async fn each_channel_is_told_once_also_after_restart() {
     env.postgres().start_again();
     wait_for(&service, RULE, "resolved").await;
     told(true).await;
+    let changes = || others.with(|state| state.changes.len());
+    let before = changes();
+    set_flag(&service, "ENABLE_FILE_FALLBACK", false).await;
+    eventually("the change of mode is told", async || changes() > before).await;
     eventually("a ping", async || others.with(|state| state.heartbeats > 1)).await;
     let refused = others.with(|state| state.refused.clone());
     assert!(refused.is_empty(), "{refused:?}");
@@ -106,6 +110,7 @@ async fn a_failing_channel_delays_no_other() {
         wanted(failing, |all| all.iter().filter(|one| one["failures_in_a_row"] != 0).count() == 2)
     })
     .await;
+    wait_for(&service, "alert-channel", "firing").await;
     others.with(|state| state.broken.clear());
     eventually("both are told at last", async || {
         others.with(|state| {
@@ -116,10 +121,40 @@ async fn a_failing_channel_delays_no_other() {
     .await;
     std::fs::remove_file(&root).unwrap();
     let _ = std::fs::rename(&aside, &root);
-    wait_for(&service, "file-storage", "resolved").await;
+    for rule in ["file-storage", "alert-channel"] {
+        wait_for(&service, rule, "resolved").await;
+    }
     eventually("the incident is over", async || {
         others.with(|state| state.incidents.values().all(|it| !it.0))
     })
     .await;
     assert_eq!(of_rule(&alerts(&service).await, "file-storage")["state"], "resolved");
+}
+
+#[tokio::test]
+async fn alerts_that_fire_together_are_one_message() {
+    let env = TestEnv::files_only().await;
+    let others = Others::start().await;
+    let flags = env.folder.path().join("flags");
+    std::fs::write(&flags, "").unwrap();
+    let settings = others.settings();
+    let more = [
+        ("ENABLE_DATABASE_WRITES", "false"),
+        ("FLAGS_FILE", flags.to_str().unwrap()),
+        ("ALERT_GROUP_WAIT_SECONDS", "4"),
+    ];
+    let service = env.serve(&all(&[&FAST, &KEYS, &more], &settings)).await;
+    wait_for_looks(&service).await;
+    let root = env.folder.path().join("data/test-outputs");
+    std::fs::rename(&root, env.folder.path().join("aside")).unwrap();
+    std::fs::write(&root, "no folder").unwrap();
+    std::fs::write(&flags, "nonsense").unwrap();
+    for rule in ["file-storage", "flags-alarm"] {
+        wait_for(&service, rule, "firing").await;
+    }
+    let messages = eventually("Slack is told", async || {
+        wanted(others.with(|state| state.slack.clone()), |messages| !messages.is_empty())
+    })
+    .await;
+    assert!(messages[0].contains("file-storage") && messages[0].contains("flags-alarm"), "{messages:?}");
 }

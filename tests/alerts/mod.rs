@@ -10,7 +10,7 @@ mod signals;
 
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     control_plane::{ADMIN_KEY, ask},
@@ -58,6 +58,17 @@ async fn wait_for_looks(service: &Service) {
         })
         .await;
     }
+}
+
+/// Sets a flag of the database.
+async fn set_flag(service: &Service, key: &str, value: bool) {
+    let path = format!("/api/admin/flags/{key}");
+    let expected =
+        ask(service, ADMIN_KEY, "GET", "/api/admin/flags", None).await.body["database_revision"].clone();
+    let change =
+        json!({"value": value, "reason": "a test", "expected_revision": expected.as_u64().unwrap_or(0)});
+    let changed = ask(service, ADMIN_KEY, "PUT", &path, Some(change)).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
 }
 
 /// `innovation alerts …` at a shell of the service.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{FAST, alerts, all, of_rule, wait_for, wait_for_looks};
+use super::{FAST, alerts, all, of_rule, set_flag, wait_for, wait_for_looks};
 use crate::{
     control_plane::{ADMIN_KEY, CLIENT_KEY, KEYS, ask},
     support::{
@@ -15,16 +15,6 @@ use crate::{
 
 async fn submit(service: &Service, env: &TestEnv, run: &str) -> u16 {
     ask(service, CLIENT_KEY, "POST", "/run", Some(env.request(run))).await.status
-}
-
-async fn set_flag(service: &Service, key: &str, value: bool) {
-    let path = format!("/api/admin/flags/{key}");
-    let expected =
-        ask(service, ADMIN_KEY, "GET", "/api/admin/flags", None).await.body["database_revision"].clone();
-    let change =
-        json!({"value": value, "reason": "a test", "expected_revision": expected.as_u64().unwrap_or(0)});
-    let changed = ask(service, ADMIN_KEY, "PUT", &path, Some(change)).await;
-    assert_eq!(changed.status, 200, "{}", changed.body);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use storage::{
     files::FileStore,
     leased::LeasedRun,
     memory::MemoryStore,
-    mode::Flags,
+    mode::{Flags, Mode},
     prelude::*,
     router::{Database, ReadLimiter, ReplicaPresence, Resume, Router, RouterConfig},
 };
@@ -29,7 +29,7 @@ const URL: &str = "https://a/1";
 const ONE: Stage = Stage::InputProcessing;
 const TWO: Stage = Stage::SignalAmplification;
 
-const BOTH: Flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
+const BOTH: Flags = Flags::of_mode(Mode::DualWrite, 1);
 const DATABASE: Flags = Flags { file_fallback: false, ..BOTH };
 const FILES: Flags = Flags { database_writes: false, ..BOTH };
 

@@ -1,12 +1,14 @@
 //! Back to what was healthy: by flags, and by the platform.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::{SECRET, SHORT_WATCH, deploy, is_watched, json_of, past};
 use crate::support::{
     postgres::Stop,
     railway_api::RailwayApi,
-    service::TestEnv,
+    service::{Service, TestEnv},
     stderr,
     wait::{eventually, wanted},
 };
@@ -52,21 +54,86 @@ fn break_a_brand(env: &TestEnv) {
     std::fs::write(&broken, "brand_name: 7").unwrap();
 }
 
-#[tokio::test]
-async fn the_platform_goes_back_to_the_healthy_deployment() {
-    let env = TestEnv::with_database().await;
-    let railway = RailwayApi::start("project-token").await;
+/// The deployment d-1, whose answers are errors, after the healthy d-0. The arbiter may go back on the platform.
+async fn bad_deployment(env: &TestEnv, railway: &RailwayApi, watch: &[(&str, &str)]) -> Service {
     railway.deploy("d-0", &[("FENCE_SECRET", "old")]);
     railway.deploy("d-1", &[("FENCE_SECRET", "new")]);
-    past(&env, "d-0", 30, json!({"deploymentMetadata": {"variables": {"FENCE_SECRET": "old"}}})).await;
-    break_a_brand(&env);
+    past(env, "d-0", 30, json!({"deploymentMetadata": {"variables": {"FENCE_SECRET": "old"}}})).await;
+    break_a_brand(env);
     let platform = railway.settings();
     let platform: Vec<(&str, &str)> =
         platform.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let own = [("RAILWAY_DEPLOYMENT_ID", "d-1"), ("ARBITER_ACTION", "railway")];
-    let settings = [&SHORT_WATCH[..], &own, &platform].concat();
-    let service = env.replica("bad", &settings).await;
+    let service = env.replica("bad", &[watch, &own, &platform].concat()).await;
     is_watched(&service, "d-1").await;
+    service
+}
+
+#[tokio::test]
+#[ignore = "slow: make test-long"]
+async fn with_real_thresholds_an_error_is_gone_in_minutes() {
+    let env = TestEnv::with_database().await;
+    let railway = RailwayApi::start("project-token").await;
+    let service = bad_deployment(&env, &railway, &[]).await;
+    let begun = Instant::now();
+    let under_load = async |field: &str, value: &str| {
+        eventually(&format!("{field} is {value}"), async || {
+            super::ask(&service, "/brands/broken", 10).await;
+            let body = service.call("GET", "/api/admin/deployments/d-1").await.body;
+            wanted(body, |body| body[field] == value)
+        })
+        .await;
+        begun.elapsed()
+    };
+    let verdict = under_load("verdict", "failing").await;
+    let rollback = under_load("rolled_back_to", "d-0").await;
+    println!("from the fault: {verdict:.0?} to the verdict, {rollback:.0?} to the rollback");
+    assert!(rollback < Duration::from_secs(300), "{rollback:?}");
+}
+
+#[tokio::test]
+async fn flags_change_for_storage_faults_alone() {
+    let env = TestEnv::with_database().await;
+    past(&env, "d-0", 30, json!({})).await;
+    break_a_brand(&env);
+    let own =
+        [("RAILWAY_DEPLOYMENT_ID", "d-1"), ("ARBITER_ACTION", "flags"), ("ENABLE_FILE_FALLBACK", "false")];
+    let service = env.replica("bad", &[&SHORT_WATCH[..], &own].concat()).await;
+    is_watched(&service, "d-1").await;
+    let acted = eventually("it has acted", async || {
+        super::ask(&service, "/brands/broken", 30).await;
+        service.events("arbiter_acted").pop()
+    })
+    .await;
+    assert!(acted["result"].as_str().unwrap().starts_with("flags: refused"), "{acted}");
+    assert_eq!(service.call("GET", "/health").await.body["mode"], "DATABASE_ONLY");
+}
+
+#[tokio::test]
+#[ignore = "slow: make test-long"]
+async fn flags_never_go_to_a_less_durable_mode() {
+    let mut env = TestEnv::with_database().await;
+    past(&env, "d-0", 30, json!({"mode": "FILE_ONLY"})).await;
+    let own = [
+        ("RAILWAY_DEPLOYMENT_ID", "d-1"),
+        ("ARBITER_ACTION", "flags"),
+        ("ARBITER_WATCH_SECONDS", "600"),
+        ("SINGLE_REPLICA", "true"),
+    ];
+    let service = env.serve(&[&SHORT_WATCH[..], &own, &[SECRET]].concat()).await;
+    is_watched(&service, "d-1").await;
+    let heard = r#"SELECT "progress"->>'healthy_mode' FROM "innovation"."Deployment" WHERE "id" = 'd-1'"#;
+    env.wait_for_value(heard, "FILE_ONLY").await;
+    env.postgres().stop(Stop::Immediate);
+    let acted = service.wait_for_event("arbiter_acted").await;
+    assert!(acted["result"].as_str().unwrap().starts_with("flags: refused"), "{acted}");
+}
+
+#[tokio::test]
+async fn the_platform_goes_back_to_the_healthy_deployment() {
+    let env = TestEnv::with_database().await;
+    let railway = RailwayApi::start("project-token").await;
+    let service = bad_deployment(&env, &railway, &SHORT_WATCH).await;
     railway.limit(1);
     let rolled_back = eventually("the rollback", async || {
         super::ask(&service, "/brands/broken", 30).await;

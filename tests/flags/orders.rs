@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{flag, flags, flags_json, send, wait_for_flag};
 use crate::support::{
+    innovation,
     postgres::Stop,
     proxy::Proxy,
     service::TestEnv,
@@ -43,6 +44,11 @@ async fn an_order_is_imported_once() {
     let mut env = TestEnv::with_database().await;
     let service = env.serve(&[SECRET]).await;
     let other = env.replica("other", &[SECRET, ("SINGLE_REPLICA", "true")]).await;
+    eventually("both are known", async || {
+        let listing = service.call("GET", "/api/admin/flags").await.body;
+        wanted(listing, |listing| listing["replicas"].as_array().is_some_and(|all| all.len() == 2))
+    })
+    .await;
     env.postgres().stop(Stop::Immediate);
     let without = flags(&env, &ROLLBACK, &[]).await;
     assert_eq!(without.status.code(), Some(1), "without a secret there is no order: {}", stderr(&without));
@@ -50,12 +56,29 @@ async fn an_order_is_imported_once() {
     std::fs::create_dir_all(&orders).unwrap();
     std::fs::write(orders.join("forged"), r#"{"order": "{}", "signature": "00"}"#).unwrap();
     service.wait_for_event("flag_order_refused").await;
-    let given = flags(&env, &ROLLBACK, &[SECRET]).await;
-    assert_eq!(given.status.code(), Some(0), "{}", stderr(&given));
+    let refused = flags(&env, &ROLLBACK, &[SECRET]).await;
+    assert_eq!(refused.status.code(), Some(1), "two replicas on disks of their own: {}", stderr(&refused));
+    let given = flags(&env, &[&ROLLBACK[..], &["--force"]].concat(), &[SECRET]).await;
+    assert_eq!(given.status.code(), Some(1), "one has not followed: {}", stderr(&given));
     let report: Value = serde_json::from_slice(&given.stdout).unwrap();
-    assert!(report["order_id"].is_string() && report["acknowledged"] == true, "{report}");
+    assert!(report["order_id"].is_string() && report["acknowledged"] == false, "{report}");
+    let followed: Vec<_> = report["replicas"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|replica| replica["acknowledged"] == true)
+        .collect();
+    assert_eq!(followed.iter().filter(|followed| **followed).count(), 1, "{report}");
+    assert_eq!(followed.len(), 2, "{report}");
     assert_eq!(flag(&service, WRITES).await["source"], "order");
     assert_eq!(flag(&other, WRITES).await["value"], true, "it has a disk of its own");
+    let log = innovation(&["audit", "log", "--json"])
+        .env("APP_BASE_DIR", env.folder.path())
+        .env("DATABASE_URL", env.database_url())
+        .output()
+        .unwrap();
+    let log = String::from_utf8(log.stdout).unwrap();
+    assert!(log.contains("flag.order") && log.contains(report["order_id"].as_str().unwrap()), "{log}");
     env.postgres().start_again();
     for service in [&service, &other] {
         wait_for_flag(service, WRITES, json!(false), "database").await;

@@ -80,6 +80,10 @@ async fn paused_workers_finish_runs_and_start_none() {
         one.run_events("run-2", "run_started").is_empty()
             && two.run_events("run-2", "run_started").is_empty()
     );
-    set(&env, PAUSE_CLAIMS, "false").await;
+    let change = set(&env, PAUSE_CLAIMS, "false").await;
     assert_eq!(two.ended("run-2").await["status"], "complete");
+    let named = r#"SELECT concat_ws(' ', "stage1Output"->'meta'->>'flags_revision', "stage4Output"->'meta'->>'flags_revision')
+                   FROM "PipelineRun" WHERE "id" = 'run-2'"#;
+    let revision = change["change"]["revision"].as_u64().unwrap();
+    assert_eq!(env.value(named).await, format!("{revision} {revision}"), "the same for every replica");
 }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use backend::config::{AccessConfig, Environment};
 use serde_json::{Value, json};
-use storage::{StorageErrorKind, mode::Flags};
+use storage::{
+    StorageErrorKind,
+    mode::{Flags, Mode},
+};
 use tokio::time::Instant;
 
 use super::{Behaviour, FakeDatabase, Service, Setup, request};
@@ -82,7 +85,7 @@ async fn failing_files_degrade_or_make_unhealthy() {
 #[tokio::test]
 async fn invalid_flags_and_drain_are_unready_but_live() {
     let service = Service::new();
-    let off = Flags { database_writes: false, file_fallback: false, revision: 2 };
+    let off = Flags::of_mode(Mode::Invalid, 2);
     assert_eq!(service.get("/health/ready").await.json(), json!({"status": "ready"}));
     service.flags.send(off).unwrap();
     let (status, body) = health(&service).await;

@@ -46,7 +46,7 @@ use storage::{
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
     files::FileStore,
-    mode::Flags,
+    mode::{Flags, Mode},
     router::{Database, ReadLimiter, ReplicaPresence, Router as StorageRouter, RouterConfig},
 };
 use tokio::sync::watch;
@@ -120,7 +120,8 @@ impl Service {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let files = FileStore::new(folder.path().join("runs"), clock.clone());
         let (database_writes, file_fallback) = setup.flags;
-        let (flags, watched) = watch::channel(Flags { database_writes, file_fallback, revision: 1 });
+        let (flags, watched) =
+            watch::channel(Flags { database_writes, file_fallback, ..Flags::of_mode(Mode::DualWrite, 1) });
         let database = setup.database.clone().map(|store| Database {
             store,
             breaker: Arc::new(Breaker::new(BreakerConfig::default(), clock.clone())),

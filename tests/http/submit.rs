@@ -2,7 +2,11 @@
 
 use backend::http::Limits;
 use serde_json::{Value, json};
-use storage::{StorageErrorKind, mode::Flags, prelude::*};
+use storage::{
+    StorageErrorKind,
+    mode::{Flags, Mode},
+    prelude::*,
+};
 
 use super::{Answer, Behaviour, FakeDatabase, Service, Setup, request};
 
@@ -188,7 +192,7 @@ async fn a_body_that_never_ends_is_408() {
 #[tokio::test]
 async fn with_both_flags_off_nothing_is_accepted() {
     let service = Service::new();
-    let off = Flags { database_writes: false, file_fallback: false, revision: 2 };
+    let off = Flags::of_mode(Mode::Invalid, 2);
     service.flags.send(off).unwrap();
     let answer = service.run(&request("run-1")).await;
     answer.problem(503, "persistence_disabled");

@@ -14,7 +14,7 @@ use storage::{
     contract::{claim, ended_lease, lease, new_run},
     files::FileStore,
     memory::MemoryStore,
-    mode::Flags,
+    mode::{Flags, Mode},
     postgres::PostgresStore,
     prelude::*,
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
@@ -136,7 +136,7 @@ async fn after_an_outage_leases_wait_once_more() {
     let folder = tempfile::tempdir().unwrap();
     let (clock, memory) = (Arc::new(ManualClock::new()), Arc::new(MemoryStore::new()));
     let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock.clone()));
-    let (sender, flags) = watch::channel(Flags { database_writes: true, file_fallback: false, revision: 1 });
+    let (sender, flags) = watch::channel(Flags::of_mode(Mode::DatabaseOnly, 1));
     let router = Router::new(
         FileStore::new(folder.path().join("runs"), clock.clone()),
         Some(Database {
@@ -176,9 +176,9 @@ async fn after_an_outage_leases_wait_once_more() {
     assert_eq!(router.claim(asked).await.unwrap().len(), 1);
 
     // Switched off and on again: nobody renewed meanwhile.
-    sender.send(Flags { database_writes: false, file_fallback: true, revision: 2 }).unwrap();
+    sender.send(Flags::of_mode(Mode::FileOnly, 2)).unwrap();
     router.claim(asked).await.unwrap();
-    sender.send(Flags { database_writes: true, file_fallback: false, revision: 3 }).unwrap();
+    sender.send(Flags::of_mode(Mode::DatabaseOnly, 3)).unwrap();
     leave("flip").await;
     assert_eq!(router.claim(asked).await.unwrap(), []);
     wait(60);

@@ -7,7 +7,7 @@ use foundation::clock::SystemClock;
 use storage::{
     ChangeNotifier as _, Notification,
     contract::{accepted, claim, lease, new_run},
-    mode::Flags,
+    mode::{Flags, Mode},
     postgres::Listener,
     prelude::*,
 };
@@ -38,8 +38,7 @@ struct Listening {
 impl Listening {
     fn start(url: &str) -> Self {
         let listener = Listener::new(&config(url, &[])).unwrap().unwrap();
-        let (flags, subscribed) =
-            watch::channel(Flags { database_writes: true, file_fallback: true, revision: 1 });
+        let (flags, subscribed) = watch::channel(Flags::of_mode(Mode::DualWrite, 1));
         let (heard, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         let on_work = heard.clone();
         let on_notification = move |heard| {
@@ -109,9 +108,9 @@ async fn the_listener_reconnects_and_needs_the_database() {
         listening.hears().await;
     }
     wait_for_listeners(&url, "1").await;
-    listening.flags.send(Flags { database_writes: false, file_fallback: true, revision: 2 }).unwrap();
+    listening.flags.send(Flags::of_mode(Mode::FileOnly, 2)).unwrap();
     wait_for_listeners(&url, "0").await;
-    listening.flags.send(Flags { database_writes: true, file_fallback: true, revision: 3 }).unwrap();
+    listening.flags.send(Flags::of_mode(Mode::DualWrite, 3)).unwrap();
     listening.hears().await;
     listening.stop.cancel();
     listening.task.await.unwrap();
@@ -135,7 +134,7 @@ async fn cancellations_and_changes_are_heard_with_their_runs() {
     let store = store(&url);
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     let listener = Listener::new(&config(&url, &[])).unwrap().unwrap();
-    let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
+    let flags = Flags::of_mode(Mode::DualWrite, 1);
     let (_flags, flags) = watch::channel(flags);
     let stop = CancellationToken::new();
     listen(listener, flags, stop.clone(), move |heard| drop(tell.send(heard)));

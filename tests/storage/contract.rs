@@ -15,7 +15,7 @@ use storage::{
     control_plane::{AuditFilter, AuditLog, AuditRecord},
     files::FileStore,
     memory::MemoryStore,
-    mode::Flags,
+    mode::{Flags, Mode},
     prelude::*,
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
 };
@@ -102,7 +102,7 @@ impl<T: Store + AuditLog + 'static> Place for Routers<T> {
             return Arc::new(Router::files_only(files, clock()));
         };
         let breaker = Arc::new(Breaker::new(BreakerConfig::default(), clock()));
-        let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
+        let flags = Flags::of_mode(Mode::DualWrite, 1);
         let config = RouterConfig {
             retry_deadline: Duration::from_secs(5),
             presence: Arc::new(ReplicaPresence::new(Some(true))),

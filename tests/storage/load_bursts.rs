@@ -14,7 +14,7 @@ use storage::{
     bulkhead::Bulkhead,
     contract::{accepted, new_run, record},
     files::FileStore,
-    mode::Flags,
+    mode::{Flags, Mode},
     postgres::PostgresStore,
     prelude::*,
     router::{Database, ReadLimiter, ReplicaPresence, Router, RouterConfig},
@@ -59,7 +59,7 @@ impl Burst {
             bulkhead: Arc::new(Bulkhead::new(config.database_calls_max(), config.statement_timeout)),
             read_limiter: Arc::new(ReadLimiter::new(config.readers_max(), config.acquire_timeout)),
         };
-        let flags = Flags { database_writes: true, file_fallback: true, revision: 1 };
+        let flags = Flags::of_mode(Mode::DualWrite, 1);
         let router = Router::new(
             FileStore::new(folder.path().to_owned(), clock.clone()),
             Some(database),

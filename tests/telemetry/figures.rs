@@ -2,7 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::service::{Service, TestEnv};
+use crate::support::{
+    openrouter::Reply,
+    postgres::Stop,
+    receiver::Receiver,
+    service::{Service, TestEnv, refuses_for_good},
+    wait::eventually,
+};
 
 async fn metrics(service: &Service) -> String {
     let (status, text) = service.get("/metrics").await.unwrap();
@@ -76,4 +82,38 @@ async fn a_run_leaves_its_figures() {
         "{answered:?}"
     );
     assert!(answered.iter().any(|line| line["status"] == 409));
+}
+
+#[tokio::test]
+async fn trouble_shows_in_the_figures() {
+    let mut env = TestEnv::with_database().await;
+    let receiver = Receiver::start().await;
+    let url = receiver.url();
+    let service = env.serve(&[("FRONTEND_WEBHOOK_URL", &url), ("DATABASE_POOL_SIZE", "2")]).await;
+    let reaches = async |start: &str, least: f64| {
+        eventually(&format!("{start} of {least}"), async || value(&metrics(&service).await, start) >= least)
+            .await;
+    };
+    let busy = json!({"error": {"code": 503, "message": "as scripted"}});
+    env.model.script([Reply::Status { status: 503, headers: Vec::new(), body: busy }]);
+    service.submit(&env.request("run-1")).await;
+    assert_eq!(service.ended("run-1").await["status"], "complete");
+    reaches("innovation_calls_total{operation=\"model_call\",result=\"after_retry\"}", 1.0).await;
+    reaches("innovation_webhooks_total{result=\"delivered\"}", 1.0).await;
+    reaches("innovation_webhook_delivery_duration_seconds_count", 1.0).await;
+    reaches("innovation_file_operation_duration_seconds_count", 1.0).await;
+    reaches("innovation_llm_cost_usd_total", 0.04).await;
+
+    env.model.script([refuses_for_good()]);
+    let mut refused = env.request("run-2");
+    refused["cache"] = "off".into();
+    service.submit(&refused).await;
+    assert_eq!(service.ended("run-2").await["status"], "failed");
+    reaches("innovation_calls_total{operation=\"model_call\",result=\"permanent_failure\"}", 1.0).await;
+
+    env.postgres().stop(Stop::Immediate);
+    service.submit(&env.request("run-3")).await;
+    assert_eq!(service.ended("run-3").await["status"], "complete");
+    reaches("innovation_unsynced_stages", 1.0).await;
+    reaches("innovation_oldest_unsynced_seconds", 1.0).await;
 }

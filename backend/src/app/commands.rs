@@ -48,7 +48,7 @@ pub fn reconciler(config: &Config, read_only: bool) -> Result<Option<Reconciler>
     let postgres = Arc::new(postgres.with_webhooks(telling));
     let files = FileStore::of(&config.storage, config.work.lease, clock.clone())?;
     let files = if read_only { files.into_read_only() } else { files };
-    let flags = Flags { database_writes: true, file_fallback: true, revision: 0 };
+    let flags = Flags { database_writes: true, file_fallback: true, revision: 0, database_revision: None };
     let router = Arc::new(Router::new(
         files,
         Some(database(postgres.clone(), &config.database, &clock)),

@@ -48,8 +48,12 @@ pub fn rehearsal(config: Config, url: &SecretString, runs: u32) -> Result<Rehear
     let files = FileStore::of(&at(folder.path(), &config.storage), config.work.lease, clock.clone())?;
     let postgres = PostgresStore::new(&scratch)?.ok_or(WiringError::NoRehearsalDatabase)?;
     let postgres = Arc::new(postgres);
-    let (flags, receiver) =
-        tokio::sync::watch::channel(Flags { database_writes: true, file_fallback: true, revision: 1 });
+    let (flags, receiver) = tokio::sync::watch::channel(Flags {
+        database_writes: true,
+        file_fallback: true,
+        revision: 1,
+        database_revision: None,
+    });
     let router = Arc::new(Router::new(
         files,
         Some(database(postgres.clone(), &scratch, &clock)),

@@ -201,7 +201,15 @@ async fn set(control: &FlagControl, args: &SetArgs, by: &Actor) -> Result<ExitCo
         "unset" => None,
         word => Some(of_text(flag, word).ok_or(FlagError::WrongValue(flag))?.to_json()),
     };
-    let change = control.set(&args.key, value.as_ref(), &args.common.reason, args.expect, by).await?;
+    // What somebody changes in between is not overwritten unseen.
+    let expected = match args.expect {
+        Some(expected) => expected,
+        None => {
+            let stored = control.refresh().await?;
+            stored.flags.iter().find(|known| known.key == args.key).map_or(0, |known| known.revision)
+        }
+    };
+    let change = control.set(&args.key, value.as_ref(), &args.common.reason, Some(expected), by).await?;
     changed(control, &change, &args.common).await
 }
 

@@ -214,13 +214,18 @@ async fn reconcile(args: &Args, reconciler: &Reconciler, config: &Config) -> Exi
         return plan(args, reconciler, &runs, compares_all).await;
     }
     let (code, summary) = settle_all(args, reconciler, runs, compares_all).await;
-    if args.restore_rows && summary.runs > 0 {
+    if summary.runs > 0 {
         // Counts only: a restored backup may lack a hundred thousand rows.
         let new = json!({
             "runs": summary.runs, "proved": summary.proved, "unknown": summary.unknown,
             "conflicts": summary.conflicts.len(), "failed": summary.failed.len(),
         });
-        leave_record(config, "runs.restore_rows", "missing", new).await;
+        let (action, target) = match (&args.run, args.restore_rows) {
+            (Some(run), _) => ("reconcile.run", run.as_str()),
+            (None, true) => ("runs.restore_rows", "missing"),
+            (None, false) => ("reconcile.run", "marked"),
+        };
+        leave_record(config, action, target, new).await;
     }
     code
 }

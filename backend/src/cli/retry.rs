@@ -12,7 +12,9 @@ use serde::{
     de::{IntoDeserializer, value::Error as WordError},
 };
 use serde_json::json;
-use storage::{Listing, PageStart, RunSummary, StorageError, prelude::*, router::Router};
+use storage::{
+    Listing, PageStart, RunSummary, StorageError, control_plane::AuditRecord, prelude::*, router::Router,
+};
 
 use super::{
     exit::{EXIT_COULD_NOT_CHECK, EXIT_WARNINGS},
@@ -45,6 +47,9 @@ pub struct Args {
     /// Retry them; without it, the command only shows them
     #[arg(long)]
     yes: bool,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// Exit code 2 if a selected run cannot be retried
     #[arg(long)]
     strict: bool,
@@ -139,6 +144,7 @@ async fn retry(
         return ("would_be_retried", None);
     }
     let record = audit.describe(&Actor::command(), "run.retry", run.id.as_str());
+    let record = AuditRecord { reason: args.reason.clone(), ..record };
     match router.retry(&run.id, run.generation, Some(&record)).await {
         Ok(Some(generation)) => {
             count.retried += 1;

@@ -77,13 +77,14 @@ impl Layers {
         ALL.into_iter().map(|flag| self.read(flag)).collect()
     }
 
-    /// The storage flags, at this revision.
+    /// The storage flags, at these revisions.
     #[must_use]
-    pub fn storage(&self, revision: u64) -> Flags {
+    pub fn storage(&self, revision: u64, database_revision: Option<u64>) -> Flags {
         Flags {
             database_writes: self.read(&DATABASE_WRITES).value.is_on(),
             file_fallback: self.read(&FILE_FALLBACK).value.is_on(),
             revision,
+            database_revision,
         }
     }
 
@@ -93,7 +94,7 @@ impl Layers {
         let is_deliberate = [&DATABASE_WRITES, &FILE_FALLBACK]
             .into_iter()
             .all(|flag| matches!(self.read(flag).source, Source::Environment | Source::Default));
-        self.storage(0).accepts_nothing() && !is_deliberate
+        self.storage(0, None).accepts_nothing() && !is_deliberate
     }
 }
 

@@ -9,7 +9,10 @@ use pipeline::clock::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use storage::mode::{Flags, Mode};
+use storage::{
+    control_plane::AuditRecord,
+    mode::{Flags, Mode},
+};
 
 use super::{
     definitions::{DATABASE_WRITES, FILE_FALLBACK, find},
@@ -73,6 +76,25 @@ pub(super) fn flags_of(mode: Mode) -> Option<[(&'static str, bool); 2]> {
 }
 
 impl Order {
+    /// An audit record of its giver, without an action and a target.
+    pub(super) fn record(&self) -> AuditRecord {
+        AuditRecord {
+            id: uuid::Uuid::now_v7().to_string(),
+            at: self.at,
+            actor: self.actor.clone(),
+            role: self.role.clone(),
+            address: self.address.clone(),
+            action: String::new(),
+            target: String::new(),
+            old: None,
+            new: None,
+            reason: Some(self.reason.clone()),
+            request_id: self.request_id.clone(),
+            deployment: self.deployment.clone(),
+            imported_at: None,
+        }
+    }
+
     /// The values of its flags that this version knows.
     #[must_use]
     pub fn values(&self) -> Values {

@@ -142,7 +142,7 @@ impl FlagSync {
         let note = ReplicaNote {
             replica: self.replica.clone(),
             at: self.clock.now(),
-            mode: self.source.layers().storage(0).mode().as_str().to_owned(),
+            mode: self.source.layers().storage(0, None).mode().as_str().to_owned(),
             order_id: order.as_ref().map(|order| order.id.clone()),
             source: self.source.effective().storage_source().as_str().to_owned(),
         };
@@ -212,19 +212,10 @@ fn edits_of(order: &Order, expected: u64, now: Timestamp) -> FlagEdits {
         key: key.clone(),
         new: Some(json!(is_on)),
         audit: AuditRecord {
-            id: uuid::Uuid::now_v7().to_string(),
-            at: order.at,
-            actor: order.actor.clone(),
-            role: order.role.clone(),
-            address: order.address.clone(),
             action: "flag.rollback".to_owned(),
             target: key.clone(),
-            old: None,
-            new: None,
-            reason: Some(order.reason.clone()),
-            request_id: order.request_id.clone(),
-            deployment: order.deployment.clone(),
             imported_at: Some(now),
+            ..order.record()
         },
     };
     FlagEdits { edits: order.flags.iter().map(edit).collect(), expected, order_id: Some(order.id.clone()) }

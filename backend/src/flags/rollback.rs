@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use storage::{
+    control_plane::AuditRecord,
     files::NoteFolder,
     mode::Mode,
     router::{FileAcceptance, forecast},
@@ -199,6 +201,8 @@ impl FlagControl {
             deployment: self.deployment.clone(),
         };
         let signed = order.sign(secret).ok_or(FlagError::NoSecret)?;
+        // The import leaves a record of each flag that it changes. This one says who gave the order, also if it never counts.
+        self.files.add_audit(&given(&order)).await?;
         self.files.write_note(NoteFolder::FlagOrders, &order.id, signed).await?;
         tracing::warn!(
             event = "flag_order_given",
@@ -262,6 +266,16 @@ impl FlagControl {
         let now = self.clock.now();
         let notes = notes.iter().filter_map(|note| serde_json::from_slice::<ReplicaNote>(&note.bytes).ok());
         notes.filter(|note| note.is_live(now)).collect()
+    }
+}
+
+/// The record of an order, as it is given.
+fn given(order: &Order) -> AuditRecord {
+    AuditRecord {
+        action: "flag.order".to_owned(),
+        target: order.id.clone(),
+        new: Some(json!(order.flags)),
+        ..order.record()
     }
 }
 

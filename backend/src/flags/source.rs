@@ -85,7 +85,7 @@ impl FlagSource {
         let layers = Layers { environment, ..Layers::default() };
         let effective = Effective { readings: layers.read_all(), revision: 1, database_revision: None };
         let source = Self(Arc::new(Inner {
-            storage: watch::channel(layers.storage(1)).0,
+            storage: watch::channel(layers.storage(1, None)).0,
             effective: watch::channel(Arc::new(effective)).0,
             sources: Mutex::new((layers, None)),
             standing: Mutex::default(),
@@ -182,9 +182,15 @@ impl FlagSource {
                 "the flags of the database would switch off all storage of this replica; its last good storage flags stay"
             );
         }
-        // Before the first change there is nothing to keep.
-        if let Some(snapshot) = self.0.database_snapshot.as_ref().filter(|_| stored.revision > 0) {
-            let mut replicas = self.standing().replicas;
+        self.keep_copy(stored);
+    }
+
+    /// Keeps the database's flags and the replicas for a start without it, and for a command. Blocks, for a limited time.
+    pub(super) fn keep_copy(&self, stored: &StoredFlags) {
+        let mut replicas = self.standing().replicas;
+        // Before the first change and the first look at the replicas, there is nothing to keep.
+        let has_news = stored.revision > 0 || !replicas.is_empty();
+        if let Some(snapshot) = self.0.database_snapshot.as_ref().filter(|_| has_news) {
             replicas.iter_mut().for_each(|replica| replica.silent_seconds = 0);
             let copy = DatabaseCopy { flags: stored.clone(), replicas };
             if let Ok(text) = serde_json::to_string(&copy) {
@@ -243,7 +249,7 @@ impl FlagSource {
         if new == *old {
             return;
         }
-        let flags = layers.storage(revision);
+        let flags = layers.storage(revision, database_revision);
         log_changes(&old, &new, cause);
         self.0.effective.send_replace(Arc::new(new));
         self.0.storage.send_if_modified(|held| {

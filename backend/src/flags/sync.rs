@@ -104,6 +104,8 @@ impl FlagSync {
         if is_due || replicas.iter().any(|replica| replica.revision < Some(stored.revision)) {
             let replicas = self.store.acknowledgements().await?;
             self.source.note(|standing| standing.replicas = replicas);
+            let (source, copy) = (self.source.clone(), stored.clone());
+            let _ = spawn_blocking(move || source.keep_copy(&copy)).await;
         }
         Ok(Some(stored.revision))
     }

@@ -108,7 +108,7 @@ impl RunStore for LeasedRun<'_> {
 
     fn write_mode(&self) -> WriteMode {
         let flags = self.router.flags();
-        WriteMode { mode: flags.mode().as_str().to_owned(), flags_revision: flags.revision }
+        WriteMode { mode: flags.mode().as_str().to_owned(), flags_revision: flags.named_revision() }
     }
 
     async fn store_stage(&self, record: StageRecord) -> Result<StageRecord, StoreError> {

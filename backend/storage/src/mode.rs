@@ -83,15 +83,29 @@ pub struct Flags {
     pub database_writes: bool,
     /// `ENABLE_FILE_FALLBACK`
     pub file_fallback: bool,
-    /// The number of changes; it starts at 1.
+    /// The number of changes that this process has seen; it starts at 1.
     pub revision: u64,
+    /// The revision of the database's flags that this process has applied. None without a database, or before the first look.
+    pub database_revision: Option<u64>,
 }
 
 impl Flags {
     /// The flags that select a mode.
     #[must_use]
     pub const fn of_mode(mode: Mode, revision: u64) -> Self {
-        Self { database_writes: mode.has_database(), file_fallback: mode.has_files(), revision }
+        Self {
+            database_writes: mode.has_database(),
+            file_fallback: mode.has_files(),
+            revision,
+            database_revision: None,
+        }
+    }
+
+    /// The revision that the record of a stage names: the database's, which means the same to every replica. 0 before the
+    /// first change there.
+    #[must_use]
+    pub fn named_revision(self) -> u64 {
+        self.database_revision.unwrap_or_default()
     }
 
     /// The configured mode.
@@ -143,7 +157,7 @@ mod tests {
     #[test]
     fn two_flags_make_four_modes() {
         let mode = |database_writes, file_fallback| {
-            Flags { database_writes, file_fallback, revision: 1 }.mode().as_str()
+            Flags { database_writes, file_fallback, ..Flags::of_mode(Mode::DualWrite, 1) }.mode().as_str()
         };
         assert_eq!(mode(true, false), "DATABASE_ONLY");
         assert_eq!(mode(true, true), "DUAL_WRITE");

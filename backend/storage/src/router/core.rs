@@ -101,7 +101,7 @@ impl Router {
     /// A router that uses files only, whatever the flags say, for commands.
     #[must_use]
     pub fn files_only(files: FileStore, clock: Arc<dyn Clock>) -> Self {
-        let flags = Flags { database_writes: false, file_fallback: true, revision: 0 };
+        let flags = Flags::of_mode(Mode::FileOnly, 0);
         let config = RouterConfig {
             retry_deadline: Duration::ZERO,
             presence: Arc::new(ReplicaPresence::new(Some(true))),

@@ -40,7 +40,7 @@ impl Router {
             let flags = self.flags();
             // A record that may be stored already must not change.
             if !may_be_stored {
-                record.change_mode(flags.mode().as_str(), flags.revision);
+                record.change_mode(flags.mode().as_str(), flags.named_revision());
             }
             match self.attempt(fence, Write::Stage(&record)).await {
                 Ok(()) => {
