@@ -129,19 +129,6 @@ async fn a_flapping_deployment_fails_in_the_end() {
 }
 
 #[tokio::test]
-#[ignore = "slow: make test-long"]
-async fn a_golden_path_that_fails_condemns() {
-    let env = TestEnv::with_database().await;
-    // Its first brand, so that the golden path fails where nobody else asks for it.
-    let broken = env.folder.path().join("bad/data/brand-profiles/aaa.yaml");
-    std::fs::create_dir_all(broken.parent().unwrap()).unwrap();
-    std::fs::write(&broken, "brand_name: 7").unwrap();
-    let service = env.replica("bad", &watched("d-1")).await;
-    let failing = verdict(&service, "d-1", "failing").await;
-    assert!(failing["verdict_reason"].as_str().unwrap().contains("golden path"), "{failing}");
-}
-
-#[tokio::test]
 async fn a_crash_at_the_start_is_seen_by_others() {
     let env = TestEnv::with_database().await;
     let survivor = env.replica("good", &watched("d-1")).await;
