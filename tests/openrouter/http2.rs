@@ -5,15 +5,11 @@ use std::time::Instant;
 
 use backend::llm::connections::ConnectionsConfig;
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-};
-
 use super::*;
 use crate::support::{
     Run, STAGE_FILES, assert_ok,
     openrouter::h2::{Front, Speaks},
+    proxy::connect_proxy,
     sample,
     tls::Authority,
     wait::eventually,
@@ -75,29 +71,11 @@ fn a_run_over_http2_uses_one_connection() {
     assert_eq!((endpoint.front.connections(), endpoint.front.processed()), (1, 4));
 }
 
-/// A proxy (RFC 9110, 9.3.6) that leads to one address, whatever name is asked for.
-async fn proxy_to(address: String) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let proxy = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(client.read_u8().await.unwrap());
-            }
-            assert!(head.starts_with(b"CONNECT model.test:443 "), "{}", String::from_utf8_lossy(&head));
-            client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await.unwrap();
-            let mut server = TcpStream::connect(&address).await.unwrap();
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
-        }
-    });
-    proxy
-}
-
 #[tokio::test]
 async fn the_systems_proxy_leads_to_http2_too() {
     let endpoint = Endpoint::start(Speaks::Http2, Duration::ZERO);
-    let proxy = proxy_to(endpoint.front.origin().replace("https://", "")).await;
+    let server = endpoint.front.origin().replace("https://", "");
+    let proxy = connect_proxy("model.test:443", server).await;
     let run = Run::new();
     let mut command = run.command(&sample("spotted-innovation.md"), "lactalis-canada", &["--json"]);
     command.env("OPENROUTER_API_KEY", KEY).env("OPENROUTER_BASE_URL", "https://model.test/api/v1");

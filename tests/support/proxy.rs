@@ -144,3 +144,23 @@ async fn one_way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: w
     // A close is a packet too.
     let _ = weather.wait_for(|weather| *weather != Weather::Swallowing).await;
 }
+
+/// A proxy of the system (RFC 9110, 9.3.6): for one name it leads to one address, and nobody else is asked for. Returns its URL.
+pub(crate) async fn connect_proxy(name: &'static str, address: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(client.read_u8().await.unwrap());
+            }
+            let asked = format!("CONNECT {name} ");
+            assert!(head.starts_with(asked.as_bytes()), "{}", String::from_utf8_lossy(&head));
+            client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await.unwrap();
+            let mut server = TcpStream::connect(&address).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut client, &mut server).await });
+        }
+    });
+    proxy
+}

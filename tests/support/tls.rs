@@ -52,9 +52,10 @@ impl Authority {
         self.ca.path()
     }
 
-    /// The TLS of a server on loopback that offers these protocols (ALPN). Proxies alone know the name `model.test`.
+    /// The TLS of a server on loopback that offers these protocols (ALPN). Proxies alone know the last two names.
     pub(crate) fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
-        let Issued { certificate, key } = self.issue(&["localhost", "127.0.0.1", "model.test"]);
+        let Issued { certificate, key } =
+            self.issue(&["localhost", "127.0.0.1", "model.test", "openrouter.ai"]);
         foundation::tls::install_crypto();
         let mut config = rustls::ServerConfig::builder()
             .with_no_client_auth()

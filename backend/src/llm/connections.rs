@@ -276,7 +276,12 @@ impl Connections {
     }
 }
 
-fn builder(headers: &HeaderMap, ignores_proxies: bool, tls: rustls::ClientConfig) -> ClientBuilder {
+/// The settings that all clients of the endpoint share.
+pub(super) fn builder(
+    headers: &HeaderMap,
+    ignores_proxies: bool,
+    tls: rustls::ClientConfig,
+) -> ClientBuilder {
     let builder = Client::builder()
         .default_headers(headers.clone())
         .tls_backend_preconfigured(tls)
@@ -286,7 +291,7 @@ fn builder(headers: &HeaderMap, ignores_proxies: bool, tls: rustls::ClientConfig
     if ignores_proxies { builder.no_proxy() } else { builder }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

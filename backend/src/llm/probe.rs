@@ -3,10 +3,13 @@
 use std::{path::Path, time::Duration};
 
 use foundation::{clock::timer_now, tls};
-use reqwest::{Client, redirect::Policy};
+use reqwest::{Client, header::HeaderMap};
 use url::Url;
 
-use super::openrouter::OpenRouterError;
+use super::{
+    connections::{builder, is_loopback},
+    openrouter::OpenRouterError,
+};
 
 /// The limit of one question. A check has five seconds.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -41,8 +44,11 @@ impl EndpointProbe {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(OpenRouterError::BaseUrl);
         }
-        let builder = tls::client_builder(extra_ca_file).map_err(OpenRouterError::Tls)?;
-        let builder = builder.redirect(Policy::none()).timeout(TIMEOUT);
+        tls::install_crypto();
+        let mut tls = tls::client_config(extra_ca_file).map_err(OpenRouterError::Tls)?;
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // It goes the same way as the calls: through the system's proxies, if the endpoint is elsewhere.
+        let builder = builder(&HeaderMap::new(), is_loopback(&url), tls).http1_only().timeout(TIMEOUT);
         Ok(Self { client: builder.build().map_err(OpenRouterError::Http)?, url })
     }
 
