@@ -15,11 +15,11 @@ mod smoke;
 mod surroundings;
 mod webhooks;
 
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{script, service::TestEnv};
+use crate::support::{ports::free_port, script, service::TestEnv, wait::eventually};
 
 /// A report: the exit code, and the JSON of stdout.
 pub(crate) struct Report {
@@ -76,7 +76,6 @@ fn report_with_lines(
     line: &str,
 ) -> Report {
     let lines = ids.iter().flat_map(|id| seen.check(id)["next"].as_array().unwrap());
-    let is_variable = |line: &str| line.starts_with(|c: char| c.is_ascii_uppercase());
     let typed: String = lines
         .map(|line| match line.as_str().unwrap() {
             line if is_variable(line) => format!("export {line} && "),
@@ -84,6 +83,36 @@ fn report_with_lines(
         })
         .collect();
     read(&mut shell(env, more, &format!("{typed}innovation {line} --json")))
+}
+
+/// Whether a line sets a variable, and is no command.
+fn is_variable(line: &str) -> bool {
+    line.starts_with(|c: char| c.is_ascii_uppercase())
+}
+
+/// A command that is stopped with the test.
+struct Running(Child);
+
+impl Running {
+    /// Types a line that goes on until it is stopped, such as `innovation serve`.
+    fn start(env: &TestEnv, more: &[(&str, &str)], line: &str) -> Self {
+        let port = free_port().to_string();
+        let mut typed = shell(env, &[more, &[("PORT", &port)]].concat(), &format!("exec {line}"));
+        Self(typed.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until a check of `doctor` has this verdict.
+async fn until(env: &TestEnv, id: &str, verdict: &str) {
+    eventually(&format!("{id} is {verdict}"), async || report(env, &[], "doctor").verdict(id) == verdict)
+        .await;
 }
 
 fn read(command: &mut Command) -> Report {

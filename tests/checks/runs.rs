@@ -1,39 +1,18 @@
 //! Runs that wait, hang or differ: the line that the check names ends each fault, typed as it stands.
 
-use std::{
-    process::{Child, Stdio},
-    time::Duration,
-};
+use std::time::Duration;
 
-use super::{next, report, shell, type_next};
+use super::{Running, next, report, shell, type_next, until};
 use crate::{
     flags::wait_for_flag,
     support::{
         STAGE_FILES, innovation,
-        ports::free_port,
         service::{TestEnv, env},
-        wait::eventually,
     },
 };
 
 /// Lets all runs wait for longer than they may.
 const LONG_AGO: &str = r#"UPDATE "PipelineRun" SET "acceptedAt" = now() - interval '1 hour'"#;
-
-/// A command that is stopped with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits until a check of `doctor` has this verdict.
-async fn until(env: &TestEnv, id: &str, verdict: &str) {
-    eventually(&format!("{id} is {verdict}"), async || report(env, &[], "doctor").verdict(id) == verdict)
-        .await;
-}
 
 /// The replicas answer while a command blocks the test.
 #[tokio::test(flavor = "multi_thread")]
@@ -44,12 +23,11 @@ async fn waiting_runs_are_claimed_after_the_line() {
     env.query(LONG_AGO).await;
     let seen = report(&env, &[], "doctor");
     assert_eq!(seen.verdict("queue"), "fail", "{}", seen.check("queue"));
-    let port = free_port().to_string();
-    // The command serves until it is stopped.
-    let mut line = shell(&env, &[("PORT", &port)], &format!("exec {}", next(seen.check("queue"))));
-    let worker = Running(line.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    assert_eq!((seen.verdict("replicas"), next(seen.check("replicas"))), ("fail", next(seen.check("queue"))));
+    let worker = Running::start(&env, &[], next(seen.check("queue")));
     web.ended("run-1").await;
-    assert_eq!(report(&env, &[], "doctor").verdict("queue"), "ok");
+    let served = report(&env, &[], "doctor");
+    assert_eq!((served.verdict("queue"), served.verdict("replicas")), ("ok", "ok"));
     drop(worker);
 
     // A flag of the database keeps them waiting.

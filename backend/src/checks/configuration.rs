@@ -51,13 +51,7 @@ pub fn of_problems(problems: &Problems, purpose: &str) -> Finding {
         .iter()
         .map(|problem| json!({ "variable": problem.variable, "problem": problem.what, "example": problem.example }))
         .collect();
-    let lines =
-        problems.0.iter().map(|Problem { variable, what, example }| match variable.starts_with('.') {
-            true => (*example).to_owned(),
-            // An example of a key is refused as a key.
-            false if what.contains("openssl rand") => format!("{variable}=$(openssl rand -hex 32)"),
-            false => format!("{variable}={example}"),
-        });
+    let lines = problems.0.iter().map(line);
     let count = match problems.0.len() {
         1 => "1 problem".to_owned(),
         count => format!("{count} problems"),
@@ -65,4 +59,21 @@ pub fn of_problems(problems: &Problems, purpose: &str) -> Finding {
     Finding::fail(format!("{count} for {purpose}: {evidence}"))
         .with(json!({ "problems": listed }))
         .next_all(lines)
+}
+
+/// The line to paste for a problem.
+fn line(Problem { variable, what, example }: &Problem) -> String {
+    // An example of a key is refused as a key.
+    if what.contains("openssl rand") {
+        return format!("{variable}=$(openssl rand -hex 32)");
+    }
+    // The example of a secret names the command that makes one.
+    if let [text, command, ..] = example.split('`').collect::<Vec<_>>()[..] {
+        let prefix = text.split_once(" followed by").map_or("", |(prefix, _)| prefix);
+        return format!("{variable}={prefix}$({command})");
+    }
+    match variable.starts_with('.') {
+        true => (*example).to_owned(),
+        false => format!("{variable}={example}"),
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use foundation::clock::timer_now;
+use secrecy::SecretString;
 use serde_json::json;
 use storage::{
     StorageError, StorageErrorKind,
@@ -29,6 +30,27 @@ pub(super) fn psql(deps: &CheckDeps) -> &'static str {
     match deps.config.database.direct_url {
         Some(_) => "psql \"$DATABASE_URL_NON_POOLING\"",
         None => "psql \"$DATABASE_URL\"",
+    }
+}
+
+/// The place of a database, for lines that name one there. It holds no secret.
+pub(super) struct Place {
+    /// Host and port.
+    pub(super) server: String,
+    pub(super) database: String,
+}
+
+impl Place {
+    /// A socket has no host, so nobody can name it in an address: the line has placeholders then.
+    pub(super) fn of(url: Option<&SecretString>) -> Self {
+        let address = url.and_then(|url| Address::parse(url).ok());
+        match address.map(|address| address.options).filter(|options| options.get_socket().is_none()) {
+            Some(options) => Self {
+                server: format!("{}:{}", options.get_host(), options.get_port()),
+                database: options.get_database().unwrap_or("postgres").to_owned(),
+            },
+            None => Self { server: "host:5432".to_owned(), database: "database".to_owned() },
+        }
     }
 }
 
@@ -102,8 +124,7 @@ pub(super) fn reachable(deps: &CheckDeps) -> Check {
                 .with(data)
                 }
                 Err(error) if is_read_only(&error) => read_only(&deps, &error),
-                Err(error) => Finding::fail(format!("the database does not answer: {error}"))
-                    .next(format!("{SET_URL} innovation doctor")),
+                Err(error) => Finding::fail(format!("the database does not answer: {error}")).next(SET_URL),
             }
         },
     )

@@ -7,7 +7,7 @@ use storage::control_plane::{Evidence, EvidenceLog};
 
 use super::{
     check::{Check, Finding, Severity},
-    database::{asking, unanswered},
+    database::{Place, asking, psql, unanswered},
     deps::CheckDeps,
 };
 
@@ -20,17 +20,22 @@ pub(super) const SMOKE: &str = "smoke";
 /// A rehearsed rollback.
 pub(super) const REHEARSAL: &str = "rehearsal";
 
+const REHEARSE: &str = "innovation rehearse";
+
+/// The name of the scratch database, and of its owner.
+const SCRATCH: &str = "innovation_rehearsal";
+
 /// How old evidence may be, and how it is renewed.
 struct Rule {
     kind: &'static str,
     what: &'static str,
     age_max: TimeDelta,
-    next: Vec<&'static str>,
+    next: Vec<String>,
 }
 
 impl Rule {
     fn failed(&self, told: String) -> Finding {
-        Finding::fail(told).next_all(self.next.iter().map(|next| (*next).to_owned()))
+        Finding::fail(told).next_all(self.next.iter().cloned())
     }
 }
 
@@ -66,7 +71,7 @@ pub(super) fn backup(deps: &CheckDeps) -> Check {
         kind: BACKUP,
         what: "the confirmed backup",
         age_max: TimeDelta::hours(24),
-        next: vec!["innovation gate confirm-backup --reference 'where it is'"],
+        next: vec!["innovation gate confirm-backup --reference 'where it is'".to_owned()],
     })
 }
 
@@ -76,18 +81,28 @@ pub(super) fn rehearsal(deps: &CheckDeps) -> Check {
         what: "the rehearsed rollback",
         age_max: TimeDelta::days(30),
         next: match deps.config.rehearsal_database {
-            Some(_) => vec!["innovation rehearse"],
-            None => vec![
-                "REHEARSAL_DATABASE_URL=postgresql://user:password@host:5432/an_empty_database",
-                "innovation rehearse",
-            ],
+            Some(_) => vec![REHEARSE.to_owned()],
+            None => scratch_database(deps).into_iter().chain([REHEARSE.to_owned()]).collect(),
         },
     })
 }
 
+/// The commands that make an empty database beside the service's, with a role that owns nothing else, and the line that names it.
+fn scratch_database(deps: &CheckDeps) -> [String; 4] {
+    let Place { server, .. } = Place::of(deps.config.database.session_url());
+    let psql = psql(deps);
+    [
+        "PASSWORD=$(openssl rand -hex 32)".to_owned(),
+        format!("{psql} -c \"CREATE ROLE {SCRATCH} LOGIN PASSWORD '$PASSWORD'\""),
+        format!("{psql} -c 'CREATE DATABASE {SCRATCH} OWNER {SCRATCH}'"),
+        format!("REHEARSAL_DATABASE_URL=\"postgresql://{SCRATCH}:$PASSWORD@{server}/{SCRATCH}\""),
+    ]
+}
+
 /// The golden path of staging, for the commit that is about to go to production.
 pub(super) fn staging(deps: &CheckDeps) -> Check {
-    const NEXT: &str = "innovation smoke https://STAGING --key-env OPERATOR_KEY --record";
+    // Nothing here knows the address of staging, or a key of it. A person's shell has both.
+    const NEXT: &str = "innovation smoke \"$STAGING_URL\" --key-env OPERATOR_KEY --record";
     asking(
         deps,
         "staging-report",
@@ -102,7 +117,7 @@ pub(super) fn staging(deps: &CheckDeps) -> Check {
                 kind: SMOKE,
                 what: "the golden path of staging",
                 age_max: TimeDelta::hours(24),
-                next: vec![NEXT],
+                next: vec![NEXT.to_owned()],
             };
             let text = |name: &str| {
                 let content = newest.as_ref().map(|evidence| &evidence.content)?;
@@ -132,7 +147,8 @@ mod tests {
 
     #[test]
     fn evidence_must_have_passed_and_be_fresh() {
-        let rule = Rule { kind: BACKUP, what: "it", age_max: TimeDelta::hours(24), next: vec!["do it"] };
+        let rule =
+            Rule { kind: BACKUP, what: "it", age_max: TimeDelta::hours(24), next: vec!["do it".to_owned()] };
         let now: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
         let of = |hours, passed| Evidence {
             id: "1".to_owned(),

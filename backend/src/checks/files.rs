@@ -36,7 +36,7 @@ pub(super) fn writable(deps: &CheckDeps) -> Check {
                 Ok(()) => Finding::ok(format!("{place} takes writes")).with(json!({ "place": place })),
                 Err(error) => {
                     let next = match &deps.config.storage.place {
-                        StoragePlace::Folder(folder) => format!("chmod u+rwx {}", folder.display()),
+                        StoragePlace::Folder(folder) => format!("chmod u+rwx {}", word(folder)),
                         StoragePlace::Bucket(_) => SET_BUCKET.to_owned(),
                     };
                     Finding::fail(format!("{place} takes no writes: {error}")).next(next)
@@ -52,10 +52,22 @@ fn existing(folder: &Path) -> Result<(), Finding> {
         return Ok(());
     }
     if folder.exists() {
-        return Err(Finding::fail(format!("{} is no folder", folder.display())).next("APP_BASE_DIR=/app"));
+        let (old, make) = (word(folder), make(folder));
+        return Err(Finding::fail(format!("{} is no folder", folder.display()))
+            .next(format!("mv {old} {old}.moved"))
+            .next(make));
     }
     Err(Finding::warn(format!("{} does not exist yet: the service makes it at its start", folder.display()))
-        .next(format!("mkdir -p {}", folder.display())))
+        .next(make(folder)))
+}
+
+fn make(folder: &Path) -> String {
+    format!("mkdir -p {}", word(folder))
+}
+
+/// A path as one word of a shell.
+pub(super) fn word(path: &Path) -> String {
+    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
 
 pub(super) fn durable(deps: &CheckDeps) -> Check {

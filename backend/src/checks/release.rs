@@ -52,7 +52,10 @@ pub(super) fn clean_tree(deps: &CheckDeps) -> Check {
             if !changed.is_empty() {
                 return Finding::fail(format!("{} files have changes that are not committed", changed.len()))
                     .with(json!({ "files": changed.iter().take(20).collect::<Vec<_>>() }))
-                    .next("git add --all && git commit");
+                    .next(format!(
+                        "git add --all && git commit --message 'Prepare release {}'",
+                        deps.identity.version
+                    ));
             }
             let head = git(&deps.folder, &["rev-parse", "HEAD"]).await.unwrap_or_default();
             if ours != "unknown" && !head.starts_with(ours) && !ours.starts_with(&head) {

@@ -5,7 +5,7 @@ use storage::{control_plane::DatabaseInspection as _, postgres::address::Address
 
 use super::{
     check::{Check, Finding, Severity},
-    database::{asking, psql, unanswered},
+    database::{Place, asking, psql, unanswered},
     deps::CheckDeps,
 };
 use crate::config::{is_private_host, weak_secrets};
@@ -97,30 +97,25 @@ pub(super) fn role(deps: &CheckDeps) -> Check {
 }
 
 /// The commands that make a role for the service, with the rights that it needs, and the line that uses it. The other role goes
-/// on migrating, and the new role gets the same rights on its later tables.
-fn own_role(deps: &CheckDeps) -> [String; 4] {
-    let address = deps.config.database.url.as_ref().and_then(|url| Address::parse(url).ok());
-    let place = address.filter(|address| address.options.get_socket().is_none()).map(|address| {
-        let options = address.options;
-        format!(
-            "{}:{}/{}",
-            options.get_host(),
-            options.get_port(),
-            options.get_database().unwrap_or("postgres")
-        )
-    });
-    let place = place.unwrap_or_else(|| "host:5432/database".to_owned());
+/// on migrating, so its address is kept, and the new role gets the same rights on its later tables.
+fn own_role(deps: &CheckDeps) -> Vec<String> {
+    let Place { server, database } = Place::of(deps.config.database.url.as_ref());
     let rights = "SELECT, INSERT, UPDATE, DELETE";
     let psql = psql(deps);
-    [
+    let keeps_migrating = match deps.config.database.direct_url {
+        Some(_) => None,
+        None => Some("DATABASE_URL_NON_POOLING=\"$DATABASE_URL\"".to_owned()),
+    };
+    let makes_role = [
         "PASSWORD=$(openssl rand -hex 32)".to_owned(),
         format!("{psql} -c \"CREATE ROLE innovation LOGIN PASSWORD '$PASSWORD'\""),
         format!(
             "{psql} -c 'GRANT USAGE ON SCHEMA public, innovation TO innovation; GRANT {rights} ON ALL TABLES IN SCHEMA public, \
              innovation TO innovation; ALTER DEFAULT PRIVILEGES IN SCHEMA public, innovation GRANT {rights} ON TABLES TO innovation'"
         ),
-        format!("DATABASE_URL=\"postgresql://innovation:$PASSWORD@{place}\""),
-    ]
+        format!("DATABASE_URL=\"postgresql://innovation:$PASSWORD@{server}/{database}\""),
+    ];
+    keeps_migrating.into_iter().chain(makes_role).collect()
 }
 
 pub(super) fn keys(deps: &CheckDeps) -> Check {
