@@ -32,6 +32,11 @@ async fn a_key_opens_and_closes_every_replica() {
     let (one, two) = tokio::join!(env.replica("one", &KEYS), env.replica("two", &KEYS));
     let made = keys(&env, &["create", "--name", "Team A", "--role", "client", "--runs-per-minute", "7"]);
     let (key, id) = (text(&made, "key"), text(&made, "id"));
+    let listed = keys(&env, &["list"]);
+    for field in ["id", "name", "role", "principal", "runs_per_minute"] {
+        assert_eq!(listed["keys"][0][field], made[field], "{field}");
+    }
+    assert!(!listed.to_string().contains(key));
     until(&one, key, ACCEPTED).await;
     until(&two, key, ACCEPTED).await;
     let rights = ask(&one, key, "GET", "/api/admin/keys", None).await;
@@ -62,6 +67,16 @@ async fn a_key_opens_and_closes_every_replica() {
     assert_eq!(code(&one, next).await.1, "invalid_api_key", "at once where it was asked for");
     until(&two, next, (403, "invalid_api_key")).await;
     assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
+
+    assert_eq!(keys(&env, &["list"])["keys"].as_array().unwrap().len(), 1, "the old key has some grace");
+    let all = keys(&env, &["list", "--all"]);
+    let revoked: Vec<_> = all["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| (&key["id"], key["revoked_at"].is_string()))
+        .collect();
+    assert!(revoked.contains(&(&rotated.body["id"], true)), "{all}");
 
     let rows = env
         .query(r#"SELECT "action", "actor", "address" IS NOT NULL, COALESCE("reason", '') FROM "innovation"."AuditRecord" ORDER BY "id""#)

@@ -1,8 +1,9 @@
-//! The control plane over the real binary and PostgreSQL: keys, quotas, origins.
+//! The control plane over the real binary and PostgreSQL: keys, roles, quotas, reach.
 
 mod guessing;
 mod keys;
 mod quotas;
+mod roles;
 
 use serde_json::Value;
 
