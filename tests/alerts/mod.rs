@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A test waits for a few looks: one a second, no pause before a message, and no time that a figure has to last.
-const FAST: [(&str, &str); 5] = [
+pub(crate) const FAST: [(&str, &str); 5] = [
     ("ALERT_INTERVAL_SECONDS", "1"),
     ("ALERT_RESOLVE_SECONDS", "0"),
     ("ALERT_GROUP_WAIT_SECONDS", "0"),
@@ -42,7 +42,7 @@ fn of_rule(listing: &Value, rule: &str) -> Value {
 }
 
 /// Waits until an alert has a state.
-async fn wait_for(service: &Service, rule: &str, state: &str) -> Value {
+pub(crate) async fn wait_for(service: &Service, rule: &str, state: &str) -> Value {
     eventually(&format!("{rule} is {state}"), async || {
         wanted(of_rule(&alerts(service).await, rule), |alert| alert["state"] == state)
     })

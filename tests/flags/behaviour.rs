@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{set, wait_for_flag};
+use super::{flag, flags_with, set, wait_for_flag};
 use crate::support::{
     service::{Service, TestEnv},
     wait::{eventually, wanted},
@@ -11,6 +11,8 @@ use crate::support::{
 
 const BATCHING: &str = "DATABASE_WRITE_BATCHING";
 const STRICT: &str = "SECURITY_STRICT_ORIGIN";
+const CACHE: &str = "PERFORMANCE_ANSWER_CACHE";
+const POOL: &str = "PERFORMANCE_EXTRACTION_POOL";
 
 /// Notes how many runs each statement gives their first stage, and makes such statements slow enough to meet.
 const COUNT_SHARED: &str = r#"
@@ -67,4 +69,55 @@ async fn batching_and_strict_origins_switch_live() {
     set(&env, STRICT, "unset").await;
     wait_for_flag(&service, STRICT, json!(false), "default").await;
     assert_eq!(submit(&foreign).await.status, 202);
+}
+
+/// Whether a document was read by a process that was started for it alone.
+fn started_a_reader(service: &Service) -> bool {
+    let told = ["document_reader_confined", "document_reader_unconfined"].map(|event| service.events(event));
+    told.iter().flatten().any(|line| line["method"] == "ProcessPerDocument")
+}
+
+#[tokio::test]
+async fn cache_and_extraction_pool_switch_live() {
+    let env = TestEnv::with_database().await;
+    let service = env.serve(&[("ANSWER_CACHE", "on")]).await;
+    let paid_by = async |run: &str| {
+        let before = env.model.paid();
+        service.submit(&env.request(run)).await;
+        assert_eq!(service.ended(run).await["status"], "complete");
+        env.model.paid() - before
+    };
+    assert_eq!((paid_by("first").await, paid_by("cached").await), (4, 0));
+    assert!(!started_a_reader(&service), "the server of readers forks a child");
+    set(&env, CACHE, "0").await;
+    set(&env, POOL, "0").await;
+    assert_eq!(paid_by("asked").await, 4);
+    assert!(started_a_reader(&service));
+    set(&env, CACHE, "unset").await;
+    assert_eq!(paid_by("cached-again").await, 0);
+}
+
+#[tokio::test]
+async fn each_source_outranks_the_one_below() {
+    let env = TestEnv::with_database().await;
+    let file = env.folder.path().join("flags");
+    std::fs::write(&file, "").unwrap();
+    let variable = format!("FEATURE_FLAG_{POOL}");
+    let settings = [("FLAGS_FILE", file.to_str().unwrap()), (variable.as_str(), "20")];
+    let service = env.serve(&settings).await;
+    assert_eq!(flag(&service, CACHE).await["source"], "default");
+    let value = async |value: u8, source: &str| {
+        wait_for_flag(&service, POOL, json!(value), source).await;
+        let told = flags_with(&env, &["get", POOL], &settings).await;
+        assert_eq!((&told["value"], &told["source"]), (&json!(value), &json!(source)), "{told}");
+    };
+    value(20, "environment").await;
+    set(&env, POOL, "30").await;
+    value(30, "database").await;
+    std::fs::write(&file, format!("{POOL}=40")).unwrap();
+    value(40, "file").await;
+    std::fs::write(&file, "").unwrap();
+    value(30, "database").await;
+    set(&env, POOL, "unset").await;
+    value(20, "environment").await;
 }

@@ -34,8 +34,13 @@ pub(crate) async fn flags(env: &TestEnv, arguments: &[&str], environment: &[(&st
 
 /// As [`flags`], successful; its JSON.
 async fn flags_json(env: &TestEnv, arguments: &[&str]) -> Value {
+    flags_with(env, arguments, &[]).await
+}
+
+/// As [`flags_json`], with more variables.
+async fn flags_with(env: &TestEnv, arguments: &[&str], environment: &[(&str, &str)]) -> Value {
     let all = [arguments, &["--json"]].concat();
-    let output = flags(env, &all, &[]).await;
+    let output = flags(env, &all, environment).await;
     crate::support::assert_ok(&output);
     serde_json::from_slice(&output.stdout).unwrap()
 }

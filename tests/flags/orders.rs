@@ -3,13 +3,17 @@
 use serde_json::{Value, json};
 
 use super::{flag, flags, flags_json, send, wait_for_flag};
-use crate::support::{
-    innovation,
-    postgres::Stop,
-    proxy::Proxy,
-    service::TestEnv,
-    stderr,
-    wait::{eventually, wanted},
+use crate::{
+    alerts::{self, FAST},
+    control_plane::{ADMIN_KEY, KEYS, ask},
+    support::{
+        innovation,
+        postgres::Stop,
+        proxy::Proxy,
+        service::TestEnv,
+        stderr,
+        wait::{eventually, wanted},
+    },
 };
 
 const WRITES: &str = "ENABLE_DATABASE_WRITES";
@@ -37,6 +41,41 @@ async fn a_mode_that_stops_acceptance_takes_force() {
     // The way back goes through the database too, although no replica uses it for runs.
     let back = flags_json(&env, &["rollback", "--to", "DUAL_WRITE", "--reason", "a test"]).await;
     assert_eq!(back["acknowledged"], true, "{back}");
+}
+
+#[tokio::test]
+async fn ephemeral_disks_alone_keep_no_outputs() {
+    let env = TestEnv::with_database().await;
+    // A deployment of one replica, which accepts runs by its own files.
+    let deployed = [
+        ("ENVIRONMENT", "staging"),
+        ("ANALYST", "extractive"),
+        ("SINGLE_REPLICA", "true"),
+        ("DATABASE_URL", &env.database_url()),
+    ];
+    let service = env.serve(&[&deployed[..], &KEYS].concat()).await;
+    let plan = async |environment: &[(&str, &str)]| {
+        let output = flags(&env, &[&ROLLBACK[..], &["--dry-run"]].concat(), environment).await;
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), told["plan"].clone())
+    };
+    let (code, planned) = plan(&deployed).await;
+    let replicas = planned["replicas"].as_array().unwrap();
+    assert!(!replicas.is_empty() && replicas.iter().all(|replica| replica["accepts"] == true), "{planned}");
+    assert_eq!((code, planned["objections"].as_array().unwrap().len()), (Some(1), 1), "{planned}");
+    let refused = flags(&env, &ROLLBACK, &deployed).await;
+    assert_eq!(refused.status.code(), Some(1), "{}", stderr(&refused));
+    let rollback = "/api/admin/emergency-rollback";
+    let mut body = json!({"to": "FILE_ONLY", "reason": "a test"});
+    let refused = ask(&service, ADMIN_KEY, "POST", rollback, Some(body.clone())).await;
+    assert_eq!(refused.code(), (409, "rollback_refused"), "{}", refused.body);
+    body["force"] = json!(true);
+    let forced = ask(&service, ADMIN_KEY, "POST", rollback, Some(body)).await;
+    assert_eq!((forced.status, &forced.body["acknowledged"]), (200, &json!(true)), "{}", forced.body);
+    // On a volume they outlive the container.
+    let volume = ("RAILWAY_VOLUME_MOUNT_PATH", env.folder.path().to_str().unwrap());
+    let (code, planned) = plan(&[&deployed[..], &[volume]].concat()).await;
+    assert_eq!((code, &planned["objections"]), (Some(0), &json!([])), "{planned}");
 }
 
 #[tokio::test]
@@ -100,7 +139,7 @@ async fn an_order_is_imported_once() {
 async fn a_person_settles_a_contradicted_order() {
     let env = TestEnv::with_database().await;
     let (mut proxy, through) = Proxy::before(&env.database_url()).await;
-    let service = env.serve(&[SECRET, ("DATABASE_URL", through.as_str())]).await;
+    let service = env.serve(&[&FAST[..], &[SECRET, ("DATABASE_URL", through.as_str())]].concat()).await;
     proxy.refuse().await;
     let body = json!({"to": "FILE_ONLY", "reason": "a test"});
     let answer = send(&service, "POST", "/api/admin/emergency-rollback", &body).await;
@@ -115,10 +154,12 @@ async fn a_person_settles_a_contradicted_order() {
     let health = service.call("GET", "/health").await.body;
     assert_eq!(health["degraded_reasons"], json!(["flags"]), "{health}");
     assert_eq!(flag(&service, WRITES).await["source"], "order", "it holds until somebody decides");
+    alerts::wait_for(&service, "flags-alarm", "firing").await;
     let settle = ["settle", &order, "--keep", "database", "--reason", "a test", "--wait", "--json"];
     let settled = flags(&env, &settle, &[SECRET]).await;
     assert_eq!(settled.status.code(), Some(0), "{}", stderr(&settled));
     // The database has no value of this one.
     wait_for_flag(&service, WRITES, json!(true), "default").await;
     wait_for_flag(&service, "ENABLE_FILE_FALLBACK", json!(false), "database").await;
+    alerts::wait_for(&service, "flags-alarm", "resolved").await;
 }
