@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     storage::{migrated, store, value},
     support::{
-        postgres::Postgres,
+        postgres::{Postgres, query},
         wait::{eventually, wanted},
     },
 };
@@ -39,6 +39,9 @@ async fn each_hour_is_stored_and_compared() {
     let url = migrated(&server).await;
     let store = Arc::new(store(&url));
     let clock = Arc::new(ManualClock::at(SystemClock::default().now() - TimeDelta::hours(2)));
+    let store_old = r#"INSERT INTO "innovation"."Baseline" SELECT 'old', days::text, now() - days * interval '1 day', '{}'::jsonb
+        FROM unnest(array[6, 8]) days"#;
+    query(&url, store_old).await;
     let stop = CancellationToken::new();
     let task = KeepBaseline {
         keeper: keeper(&store, "before", &clock),
@@ -47,11 +50,13 @@ async fn each_hour_is_stored_and_compared() {
     };
     let task = tokio::spawn(drive(task, stop.clone(), Arc::new(SystemClock::default())));
     let hours = async |wish: &str| {
-        let sql = r#"SELECT coalesce(string_agg("figures"->>'requests', ' ' ORDER BY "hour"), '') FROM "innovation"."Baseline""#;
+        let sql = r#"SELECT coalesce(string_agg("figures"->>'requests', ' ' ORDER BY "hour"), '') FROM "innovation"."Baseline" WHERE "deployment" = 'before'"#;
         eventually(wish, async || wanted(value(&url, sql).await, |hours| hours == wish)).await
     };
     answer(60, 200, Duration::from_millis(4));
     hours("60").await;
+    let old = r#"DELETE FROM "innovation"."Baseline" WHERE "deployment" = 'old' RETURNING "replica""#;
+    assert_eq!(query(&url, old).await, [[Some("6".to_owned())]], "those of 8 days have gone");
     answer(40, 200, Duration::from_millis(4));
     hours("100").await;
     clock.advance(HOUR);

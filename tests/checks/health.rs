@@ -1,8 +1,22 @@
 //! `/health/deep` and `/health/metrics` of a real service.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{service::TestEnv, wait::eventually};
+use super::database::UNREAD_INDEX;
+use crate::support::{
+    proxy::Proxy,
+    service::{Service, TestEnv},
+    wait::eventually,
+};
+
+/// One check of a deep report.
+fn check<'a>(deep: &'a Value, name: &str) -> &'a Value {
+    let checks = deep["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == name).unwrap()
+}
 
 #[tokio::test]
 async fn deep_health_looks_beyond_the_stores() {
@@ -35,10 +49,7 @@ async fn deep_health_looks_beyond_the_stores() {
         (deep["baseline"]["is_comparable"] == true).then_some((status, deep))
     })
     .await;
-    let check = |name: &str| {
-        let checks = deep["checks"].as_array().unwrap();
-        checks.iter().find(|check| check["name"] == name).unwrap()["status"].clone()
-    };
+    let check = |name: &str| check(&deep, name)["status"].clone();
     assert_eq!((status, &deep["status"]), (200, &json!("degraded")), "an index is invalid");
     assert_eq!((check("indexes"), check("webhook_receiver")), (json!("failed"), json!("warning")));
     assert_eq!((check("database_pool"), check("model_endpoint")), (json!("ok"), json!("ok")));
@@ -52,4 +63,43 @@ async fn deep_health_looks_beyond_the_stores() {
     assert_eq!(ask("/health/metrics", "client-key").await.0, 403);
     assert_eq!(service.get("/health/metrics").await.unwrap().0, 401);
     assert_eq!(env.model.requests().len(), 0, "no call that costs something");
+}
+
+/// Asks for a run again and again, with more requests at once than there are connections.
+async fn load(service: &Service) -> ! {
+    loop {
+        join_all((0..8).map(|_| service.get("/status/nobody"))).await;
+    }
+}
+
+#[tokio::test]
+async fn slow_full_and_away_are_warnings() {
+    let env = TestEnv::with_database().await;
+    env.query(UNREAD_INDEX).await;
+    let (proxy, through) = Proxy::before(&env.database_url()).await;
+    let settings = [
+        ("DATABASE_URL", through.as_str()),
+        ("DATABASE_POOL_SIZE", "4"),
+        ("OPENROUTER_BASE_URL", "http://127.0.0.1:1"),
+    ];
+    let service = env.serve(&settings).await;
+    let until = async |name: &str, status: &str| {
+        let path = "/health/deep";
+        check(&service.wait_for_path(path, |_, deep| check(deep, name)["status"] == status).await, name)
+            .clone()
+    };
+    until("model_endpoint", "warning").await;
+    until("database_latency", "ok").await;
+    until("database_pool", "ok").await;
+    let indexes = until("indexes", "ok").await;
+    assert!(indexes["detail"].as_str().unwrap().contains("unread"), "{indexes}");
+    // Two ways of 60 ms are more than the limit of 100 ms.
+    proxy.slow(Duration::from_millis(60));
+    let slow = until("database_latency", "warning").await;
+    assert!(slow["elapsed_ms"].as_u64().unwrap() >= 100, "{slow}");
+    tokio::select! {
+        _ = until("database_pool", "warning") => {}
+        never = load(&service) => never,
+    }
+    until("database_pool", "ok").await;
 }

@@ -82,6 +82,10 @@ async fn without_a_database_every_run_is_forecast() {
         .wait_for_path("/health/deep", |_, deep| deep["storage"]["durability_forecast"]["ended_runs"] == 1)
         .await;
     assert_eq!(deep["storage"]["durability_forecast"]["stages"], 4, "{deep}");
+    let overview = service.call("GET", "/console").await.body;
+    let (_, figure) = overview.as_str().unwrap().split_once("Lost by a redeploy").unwrap();
+    let (figure, _) = figure.split_once("</dd>").unwrap();
+    assert!(figure.contains("1</span>") && figure.contains("with 4 stages"), "{figure}");
 }
 
 #[tokio::test]
