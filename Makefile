@@ -30,11 +30,11 @@ test: ## format, lints, and all tests but the slow ones; ends in the test runner
 test-long: setup ## slow tests, load, volumes, the previous release beside this one, then chaos for SOAK_SECONDS: too long for every push
 	cargo test --workspace --benches --no-run $(FEATURES)
 	scripts/previous-release.sh
-	$(NEXTEST) --profile long --run-ignored only -E 'not (test(smollm::) or test(pictures_of_every_page))'
+	$(NEXTEST) --profile long --run-ignored only -E 'not (test(smollm::) or test(soak::) or test(pictures_of_every_page))'
 	$(MAKE) soak
 
 soak: setup ## chaos for SOAK_SECONDS (600), by the schedule of SOAK_SEED (a random one, which is printed)
-	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(NEXTEST) --profile soak --no-capture -E 'test(soak::)'
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),600) $(NEXTEST) --profile soak --run-ignored all --no-capture -E 'test(soak::)'
 
 test-model: ## a live smoke test with a real small model (Linux x64; installs 200 MB below target/, once)
 	scripts/test-model.sh

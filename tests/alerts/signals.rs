@@ -65,6 +65,7 @@ async fn a_slow_database_fires_pool_and_latency() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn runs_that_stall_and_rows_that_go_fire() {
     let env = TestEnv::with_database().await;
     let impatient = [("LLM_TIMEOUT_SECONDS", "2"), ("STAGE_DEADLINE_SECONDS", "2")];
@@ -114,6 +115,7 @@ async fn a_busy_model_and_broken_flags_fire() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_run_that_a_redeploy_would_lose_fires() {
     let env = env(Duration::ZERO).await;
     // A deployment's disk is ephemeral.

@@ -115,6 +115,7 @@ async fn outage_and_recovery(env: TestEnv, environment: &[(&str, &str)], status:
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_rate_limit_delays_runs() {
     outage_and_recovery(env(LATENCY).await, DUAL_WRITE, 429, "LLM_RATE_LIMIT").await;
 }
@@ -256,6 +257,7 @@ async fn a_lasting_failure_is_told_as_such() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn lastingly_missing_credits_are_told_as_such() {
     ends_with_its_own_code(refusal(402), "LLM_CREDITS", DUAL_WRITE).await;
 }

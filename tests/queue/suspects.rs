@@ -45,6 +45,7 @@ async fn only_the_poison_is_condemned(env: TestEnv, environment: &[(&str, &str)]
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn a_poison_condemns_no_other_run() {
     only_the_poison_is_condemned(env(LATENCY).await, DUAL_WRITE).await;
 }

@@ -5,7 +5,7 @@
 //! worked on, and two replicas that a fault cut off from each other may leave a conflict. In the other, all replicas
 //! share a bucket, and nothing may ever differ.
 //!
-//! `make soak` takes ten minutes, the test suite takes less. `SOAK_SECONDS` (both clusters together), `SOAK_RUNS` (of
+//! `make soak` takes ten minutes, too long for every push. `SOAK_SECONDS` (both clusters together), `SOAK_RUNS` (of
 //! each) and `SOAK_SEED` say otherwise.
 
 mod chaos;
@@ -36,7 +36,7 @@ use crate::support::{
     service::TestEnv,
 };
 
-/// The length of the soak of one cluster, in the test suite.
+/// The length of the soak of one cluster, where nobody says another.
 const SECONDS: u64 = 45;
 
 /// The S3 server of the tests is one Python process.
@@ -50,7 +50,7 @@ const fn runs_per_minute(files: Files) -> u64 {
 /// Long enough that most faults meet a call in flight.
 const MODEL_LATENCY: Duration = Duration::from_millis(350);
 
-/// The schedule of the suite.
+/// The schedule where nobody asks for a length or a schedule.
 const SUITE_SEED: u64 = 20_261_130;
 
 fn from_environment(variable: &str) -> Option<u64> {
@@ -61,22 +61,24 @@ fn from_environment(variable: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "slow: make soak"]
 async fn runs_end_right_under_chaos_on_disks() {
     soak_cluster(Files::OwnDisks).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "slow: make soak"]
 async fn runs_end_right_under_chaos_in_a_bucket() {
     soak_cluster(Files::Bucket).await;
 }
 
 async fn soak_cluster(files: Files) {
     let seconds = from_environment("SOAK_SECONDS").map_or(SECONDS, |both| (both / 2).max(SECONDS));
-    // In the suite, both clusters suffer at once.
+    // Without a length, both clusters suffer at once.
     let share = if from_environment("SOAK_SECONDS").is_some() { 1 } else { 2 };
     let runs = from_environment("SOAK_RUNS").unwrap_or(seconds * runs_per_minute(files) / 60 / share);
     let runs = usize::try_from(runs).unwrap();
-    // The suite repeats one schedule, so that a change is to blame for a failure; `make soak` draws a new one each time.
+    // A short soak repeats one schedule, so that a change is to blame for a failure; `make soak` draws a new one each time.
     let drawn = from_environment("SOAK_SECONDS").map(|_| u64::from(uuid::Uuid::new_v4().as_fields().0));
     let seed = from_environment("SOAK_SEED").or(drawn).unwrap_or(SUITE_SEED);
     let told = format!("{files:?}: SOAK_SEED={seed}, {seconds} s, {runs} runs\n");

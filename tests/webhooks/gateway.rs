@@ -205,6 +205,7 @@ async fn a_page_to_log_in_is_no_delivery() {
 
 /// Case 57.
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn an_answer_counts_when_its_head_is_there() {
     for manner in [Manner::Endless, Manner::EndlessHtml, Manner::HtmlWord] {
         told(manner, &[], "complete", |asked| {

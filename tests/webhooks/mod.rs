@@ -268,6 +268,7 @@ async fn failures_shown_in_tables_need_no_webhook() {
 }
 
 #[tokio::test]
+#[ignore = "slow: make test-long"]
 async fn the_next_process_delivers_a_killed_ones_webhook() {
     for point in ["stage-in-database:2", "webhook-claimed", "webhook-sent", "end-in-database"] {
         let case = Case::new(Duration::ZERO).await;

@@ -201,7 +201,7 @@ async fn set(control: &FlagControl, args: &SetArgs, by: &Actor) -> Result<ExitCo
         "unset" => None,
         word => Some(of_text(flag, word).ok_or(FlagError::WrongValue(flag))?.to_json()),
     };
-    // What somebody changes in between is not overwritten unseen.
+    // The command overwrites nothing that somebody changes in between.
     let expected = match args.expect {
         Some(expected) => expected,
         None => {
