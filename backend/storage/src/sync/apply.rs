@@ -272,15 +272,7 @@ async fn end_files(hand: &dyn Hand, work: &Work<'_>) -> Result<(), StorageError>
         generation: work.fence.generation.max(row.generation),
         ..work.fence.clone()
     };
-    if row.status == RunStatus::Completed && row.report.is_none() {
-        // Its columns were emptied. Files that have all of it end as the row did, and fill it again.
-        let file = hand.files().load(work.run).await?;
-        if let Some((records, report)) = file.and_then(|file| whole(work.run, row, &file)) {
-            let end = End::Completed { records: &records, report: &report };
-            return hand.files().finish_with_sync_state(fence, end, at, DbSync::Diverged).await;
-        }
-    }
-    let (RunStatus::Completed, Some(report)) = (row.status, &row.report) else {
+    let Some((records, report, mut db_sync)) = completion(hand, work.run, row).await? else {
         let failure = row.failure.clone().unwrap_or_else(|| match row.status {
             RunStatus::Failed => ended_by_frontend(),
             _ => RunFailure::cancelled(None),
@@ -288,17 +280,35 @@ async fn end_files(hand: &dyn Hand, work: &Work<'_>) -> Result<(), StorageError>
         let end = End::Failed(&failure);
         return hand.files().finish_with_sync_state(fence, end, at, DbSync::Synced).await;
     };
-    let records: Vec<StageRecord> = row.stages.values().map(|held| held.record.clone()).collect();
-    let mut db_sync = DbSync::Synced;
-    for record in &records {
-        match hand.store_in_files(fence, record).await {
+    for held in row.stages.values() {
+        match hand.store_in_files(fence, &held.record).await {
             // The files' own record stays, marked: reconciliation reports the difference.
             Err(error) if error.kind == StorageErrorKind::Conflict => db_sync = DbSync::Diverged,
             written => written?,
         }
     }
-    let end = End::Completed { records: &records, report };
+    let end = End::Completed { records: &records, report: &report };
     hand.files().finish_with_sync_state(fence, end, at, db_sync).await
+}
+
+/// The records and the report of a completed run, and how far the row has them. None for another run, and for one of which the
+/// sides together have not all.
+async fn completion(
+    hand: &dyn Hand,
+    run: &RunId,
+    row: &RunRecord,
+) -> Result<Option<(Vec<StageRecord>, String, DbSync)>, StorageError> {
+    if row.status != RunStatus::Completed {
+        return Ok(None);
+    }
+    if let Some(report) = &row.report {
+        let records = row.stages.values().map(|held| held.record.clone()).collect();
+        return Ok(Some((records, report.clone(), DbSync::Synced)));
+    }
+    // The row's columns were emptied. Files that have all of it end as the row did, and fill it again.
+    let file = hand.files().load(run).await?;
+    let whole = file.and_then(|file| whole(run, row, &file));
+    Ok(whole.map(|(records, report)| (records, report, DbSync::Diverged)))
 }
 
 /// The records of all stages, from whichever side has them, and the report that is made of them. None if one is missing, or if
