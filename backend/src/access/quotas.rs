@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::NaiveDate;
 use foundation::clock::timer_now;
 use parking_lot::Mutex;
 use pipeline::{
@@ -22,8 +23,6 @@ use storage::{
 };
 
 use super::{caller::Caller, spend::SpendMeter};
-
-const SECONDS_A_DAY: i64 = 86_400;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -73,8 +72,8 @@ struct Account {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Told {
-    /// Days since 1970 (UTC).
-    day: i64,
+    /// In UTC.
+    day: NaiveDate,
     usd: f64,
 }
 
@@ -179,8 +178,8 @@ impl QuotaKeeper {
         principals.entry(principal.clone()).or_default().clone()
     }
 
-    fn today(&self) -> i64 {
-        self.inner.clock.now().timestamp().div_euclid(SECONDS_A_DAY)
+    fn today(&self) -> NaiveDate {
+        self.inner.clock.now().date_naive()
     }
 
     async fn used(&self, principal: &Principal, account: &Account, quotas: &Quotas) -> Usage {

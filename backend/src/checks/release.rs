@@ -1,6 +1,10 @@
 //! The release: a clean tree, with a tag, of the commit that runs, and dependencies without known vulnerabilities.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    path::Path,
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -11,26 +15,22 @@ use super::{
     deps::CheckDeps,
 };
 
-/// `git status` of a large tree takes a second. The check itself has five.
-const GIT_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// `cargo deny` without the network takes a second.
-const DENY_TIMEOUT: Duration = Duration::from_secs(4);
+/// `git status` of a large tree, or `cargo deny` without the network, takes a second. The check itself has five.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(4);
 
 const OUTSIDE: &str = "this folder is no git repository, or git is not installed";
 const GO: &str = "cd REPOSITORY && innovation gate --strict";
 
+/// The output of a program in a folder. None if it cannot be started, or takes too long.
+async fn run(program: &str, folder: &Path, arguments: &[&str]) -> Option<Output> {
+    let mut command = Command::new(program);
+    command.current_dir(folder).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    tokio::time::timeout(COMMAND_TIMEOUT, command.output()).await.ok()?.ok()
+}
+
 /// The output of a git command. None if it fails.
 async fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
-    let mut command = Command::new("git");
-    command
-        .arg("-C")
-        .arg(folder)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(GIT_TIMEOUT, command.output()).await.ok()?.ok()?;
+    let output = run("git", folder, arguments).await?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
@@ -86,7 +86,7 @@ pub(super) fn tag(deps: &CheckDeps) -> Check {
     })
 }
 
-/// A line of `cargo deny --format json`: <https://embarkstudios.github.io/cargo-deny/cli/common.html>.
+/// A line of `cargo deny --format json` that matters here: <https://embarkstudios.github.io/cargo-deny/cli/common.html>.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", content = "fields", rename_all = "snake_case")]
 enum DenyLine {
@@ -97,8 +97,6 @@ enum DenyLine {
     },
     /// The last line of a check that came to its end.
     Summary {},
-    #[serde(other)]
-    Other,
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,13 +107,8 @@ struct Advisory {
 
 /// The advisories that concern a dependency, by the database that lies on this machine. None if they cannot be told.
 async fn advisories(folder: &Path) -> Option<Vec<(Advisory, String)>> {
-    let mut command = Command::new("cargo");
-    command
-        .args(["deny", "--format", "json", "check", "--disable-fetch", "advisories"])
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = tokio::time::timeout(DENY_TIMEOUT, command.output()).await.ok()?.ok()?;
+    let arguments = ["deny", "--format", "json", "check", "--disable-fetch", "advisories"];
+    let output = run("cargo", folder, &arguments).await?;
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<DenyLine> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     lines.iter().any(|line| matches!(line, DenyLine::Summary {})).then_some(())?;
@@ -123,7 +116,7 @@ async fn advisories(folder: &Path) -> Option<Vec<(Advisory, String)>> {
         DenyLine::Diagnostic { severity, message, advisory: Some(advisory) } if severity == "error" => {
             Some((advisory, message))
         }
-        _ => None,
+        DenyLine::Diagnostic { .. } | DenyLine::Summary {} => None,
     });
     Some(found.collect())
 }

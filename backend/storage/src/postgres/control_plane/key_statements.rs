@@ -39,19 +39,32 @@ audited AS (
 told AS (SELECT pg_notify('innovation_keys', '') FROM created)
 SELECT count(*) AS "created" FROM told"#;
 
+/// Whether an admin key other than `k` is valid for so many seconds from now on.
+macro_rules! another_admin_lasts {
+    ($seconds:literal) => {
+        concat!(
+            r#"EXISTS (
+      SELECT FROM "innovation"."ApiKey" o
+      WHERE o."role" = 'admin' AND o."id" <> k."id" AND o."revokedAt" IS NULL
+        AND (o."expiresAt" IS NULL OR o."expiresAt" > now() + make_interval(secs => "#,
+            $seconds,
+            ")))"
+        )
+    };
+}
+
 /// $1 the key's id, $2 the id of the caller's own key, $3 the audit record as JSON, $4 how long another admin key must last in
 /// seconds
-pub(super) const REVOKE: &str = r#"
+pub(super) const REVOKE: &str = concat!(
+    r#"
 WITH verdict AS (
   SELECT CASE
     WHEN k."id" IS NULL THEN 'unknown'
     WHEN k."revokedAt" IS NOT NULL THEN 'ended'
     WHEN k."id" = $2 THEN 'own'
-    WHEN k."role" = 'admin' AND (k."expiresAt" IS NULL OR k."expiresAt" > now()) AND NOT EXISTS (
-      SELECT FROM "innovation"."ApiKey" o
-      WHERE o."role" = 'admin' AND o."id" <> k."id" AND o."revokedAt" IS NULL
-        AND (o."expiresAt" IS NULL OR o."expiresAt" > now() + make_interval(secs => $4))
-    ) THEN 'last_admin'
+    WHEN k."role" = 'admin' AND (k."expiresAt" IS NULL OR k."expiresAt" > now()) AND NOT "#,
+    another_admin_lasts!("$4"),
+    r#" THEN 'last_admin'
     ELSE 'done' END AS "verdict", to_jsonb(k) - 'sha256' AS "old"
   FROM (SELECT) one LEFT JOIN "innovation"."ApiKey" k ON k."id" = $1
 ),
@@ -65,23 +78,23 @@ audited AS (
     $3::jsonb || jsonb_build_object('old', "old")) a
 ),
 told AS (SELECT pg_notify('innovation_keys', '') FROM changed)
-SELECT "verdict", (SELECT count(*) FROM told) AS "told" FROM verdict"#;
+SELECT "verdict", (SELECT count(*) FROM told) AS "told" FROM verdict"#
+);
 
 /// $1 the key's id, $2 the id of the caller's own key, $3 the audit record as JSON, $4 the new key's id, $5 its SHA-256, $6 for
 /// how many seconds the old key stays valid, $7 the new key's end in milliseconds since 1970, $8 how long an admin key must last
 /// in seconds
-pub(super) const ROTATE: &str = r#"
+pub(super) const ROTATE: &str = concat!(
+    r#"
 WITH verdict AS (
   SELECT CASE
     WHEN k."id" IS NULL THEN 'unknown'
     WHEN k."revokedAt" IS NOT NULL OR k."expiresAt" <= now() THEN 'ended'
     WHEN k."id" = $2 AND $6 = 0 THEN 'own'
     WHEN k."role" = 'admin' AND (k."expiresAt" IS NULL OR k."expiresAt" > now() + make_interval(secs => $8))
-      AND to_timestamp($7::int8 / 1000.0) <= now() + make_interval(secs => $8) AND NOT EXISTS (
-      SELECT FROM "innovation"."ApiKey" o
-      WHERE o."role" = 'admin' AND o."id" <> k."id" AND o."revokedAt" IS NULL
-        AND (o."expiresAt" IS NULL OR o."expiresAt" > now() + make_interval(secs => $8))
-    ) THEN 'last_admin'
+      AND to_timestamp($7::int8 / 1000.0) <= now() + make_interval(secs => $8) AND NOT "#,
+    another_admin_lasts!("$8"),
+    r#" THEN 'last_admin'
     ELSE 'done' END AS "verdict", to_jsonb(k) - 'sha256' AS "old"
   FROM (SELECT) one LEFT JOIN "innovation"."ApiKey" k ON k."id" = $1
 ),
@@ -107,7 +120,8 @@ audited AS (
 told AS (SELECT pg_notify('innovation_keys', '') FROM made)
 SELECT "verdict", (SELECT (to_jsonb(m) - 'sha256')::text FROM made m) AS "key",
   (SELECT count(*) FROM told) AS "told"
-FROM verdict"#;
+FROM verdict"#
+);
 
 /// $1 ids and times as a JSON array
 pub(super) const TOUCH: &str = r#"
