@@ -11,7 +11,7 @@ use storage::{
 };
 
 use super::log::DeploymentLog;
-use crate::flags::{FlagSource, Source, Value as FlagValue};
+use crate::flags::{FlagSource, Reading, Source, Value as FlagValue};
 
 /// The most runs that are compared. Their stages are read for the mode, so the question must stay small.
 const RUNS_MAX: usize = 500;
@@ -67,19 +67,30 @@ pub(super) async fn compare(log: &DeploymentLog, flags: &FlagSource) -> Migratio
         by_mode.entry(run.mode.clone().unwrap_or_else(|| "none".to_owned())).or_default().push(run);
     }
     let effective = flags.effective();
-    // What the environment says begins with a deployment.
-    let deployed_at = log.list().await.deployments.first().map(|newest| newest.started_at);
-    let canaries = effective.readings.iter().filter_map(|reading| {
-        let FlagValue::Percentage(share @ 1..=99) = reading.value else { return None };
-        let since = match reading.source {
-            Source::Database | Source::Order => flag_changes.get(reading.flag.key).copied(),
-            Source::File | Source::Environment | Source::Default => deployed_at,
+    let shared: Vec<(&Reading, u8)> = effective
+        .readings
+        .iter()
+        .filter_map(|reading| match reading.value {
+            FlagValue::Percentage(share @ 1..=99) => Some((reading, share)),
+            _ => None,
+        })
+        .collect();
+    let is_stored = |source| matches!(source, Source::Database | Source::Order);
+    // A value that no table keeps begins with its deployment.
+    let deployed_at = match shared.iter().all(|(reading, _)| is_stored(reading.source)) {
+        true => None,
+        false => log.list().await.deployments.first().map(|newest| newest.started_at),
+    };
+    let canaries = shared.into_iter().map(|(reading, share)| {
+        let since = match is_stored(reading.source) {
+            true => flag_changes.get(reading.flag.key).copied(),
+            false => deployed_at,
         };
         let with_it = runs.iter().filter(|run| since.is_none_or(|since| run.started_at > Some(since)));
         let (new, old): (Vec<&RunSample>, Vec<&RunSample>) =
             with_it.partition(|run| reading.value.is_on_for(reading.flag.key, &run.id));
         let flag = reading.flag.key.to_owned();
-        Some(Canary { flag, share, since, new: group(&new), old: group(&old) })
+        Canary { flag, share, since, new: group(&new), old: group(&old) }
     });
     MigrationHealth {
         canaries: canaries.collect(),
