@@ -1,8 +1,7 @@
-//! Rules of single signals: each fault is made for real, fires its rule, and resolves it when it is mended.
+//! Rules of single signals: each fault is made for real, fires its rule, and the rule is resolved when the fault is mended.
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{FAST, all, wait_for, wait_for_looks};
@@ -21,24 +20,17 @@ async fn submit(service: &Service, env: &TestEnv, run: &str) {
     assert_eq!(answer.status, 202, "{}", answer.body);
 }
 
-/// Asks for a run's status, twice as often at once as there are connections, again and again.
-async fn load(service: &Service) -> ! {
-    loop {
-        join_all((0..8).map(|_| ask(service, CLIENT_KEY, "GET", "/status/run-1", None))).await;
-    }
-}
-
 async fn wait_under_load(service: &Service, rule: &str, state: &str) {
     tokio::select! {
         _ = wait_for(service, rule, state) => {}
-        never = load(service) => never,
+        never = service.load("/status/run-1", &[("x-api-key", CLIENT_KEY)]) => never,
     }
 }
 
 #[tokio::test]
 async fn a_slow_database_fires_pool_and_latency() {
     let env = TestEnv::with_database().await;
-    // What the deployment before this one was like.
+    // The figures of the deployment before this one.
     env.query(
         r#"INSERT INTO "innovation"."Baseline" VALUES ('before', 'one', now() - interval '1 hour',
            '{"requests": 1000, "mean_ms": 20, "p95_ms": 60, "error_share": 0}')"#,

@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::database::UNREAD_INDEX;
-use crate::support::{
-    proxy::Proxy,
-    service::{Service, TestEnv},
-    wait::eventually,
-};
+use crate::support::{proxy::Proxy, service::TestEnv, wait::eventually};
 
 /// One check of a deep report.
 fn check<'a>(deep: &'a Value, name: &str) -> &'a Value {
@@ -65,13 +60,6 @@ async fn deep_health_looks_beyond_the_stores() {
     assert_eq!(env.model.requests().len(), 0, "no call that costs something");
 }
 
-/// Asks for a run again and again, with more requests at once than there are connections.
-async fn load(service: &Service) -> ! {
-    loop {
-        join_all((0..8).map(|_| service.get("/status/nobody"))).await;
-    }
-}
-
 #[tokio::test]
 async fn slow_full_and_away_are_warnings() {
     let env = TestEnv::with_database().await;
@@ -99,7 +87,7 @@ async fn slow_full_and_away_are_warnings() {
     assert!(slow["elapsed_ms"].as_u64().unwrap() >= 100, "{slow}");
     tokio::select! {
         _ = until("database_pool", "warning") => {}
-        never = load(&service) => never,
+        never = service.load("/status/nobody", &[]) => never,
     }
     until("database_pool", "ok").await;
 }

@@ -7,7 +7,6 @@ use crate::{
     alerts::{self, FAST},
     control_plane::{ADMIN_KEY, KEYS, ask},
     support::{
-        innovation,
         postgres::Stop,
         proxy::Proxy,
         service::TestEnv,
@@ -111,13 +110,10 @@ async fn an_order_is_imported_once() {
     assert_eq!(followed.len(), 2, "{report}");
     assert_eq!(flag(&service, WRITES).await["source"], "order");
     assert_eq!(flag(&other, WRITES).await["value"], true, "it has a disk of its own");
-    let log = innovation(&["audit", "log", "--json"])
-        .env("APP_BASE_DIR", env.folder.path())
-        .env("DATABASE_URL", env.database_url())
-        .output()
-        .unwrap();
-    let log = String::from_utf8(log.stdout).unwrap();
-    assert!(log.contains("flag.order") && log.contains(report["order_id"].as_str().unwrap()), "{log}");
+    let (_, log, _) = crate::ownership::command(&env, &["audit", "log"]);
+    let is_order =
+        |record: &Value| record["action"] == "flag.order" && record["target"] == report["order_id"];
+    assert!(log.iter().any(is_order), "{log:?}");
     env.postgres().start_again();
     for service in [&service, &other] {
         wait_for_flag(service, WRITES, json!(false), "database").await;

@@ -63,7 +63,7 @@ async fn ended(service: &Service, run: &str) -> Value {
 }
 
 /// A command with JSON: its exit code, its lines, and the text for people.
-fn command(env: &TestEnv, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String) {
+pub(crate) fn command(env: &TestEnv, arguments: &[&str]) -> (Option<i32>, Vec<Value>, String) {
     let mut command = innovation(arguments);
     command.arg("--json").env("APP_BASE_DIR", env.folder.path());
     if env.postgres.is_some() {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::{
@@ -139,6 +140,13 @@ impl Service {
         let text = response.text().await.unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Answer { status, headers, body }
+    }
+
+    /// Asks for a path again and again, eight times at once: more than a test's database has connections.
+    pub(crate) async fn load(&self, path: &str, headers: &[(&str, &str)]) -> ! {
+        loop {
+            join_all((0..8).map(|_| self.send("GET", path, &Value::Null, headers))).await;
+        }
     }
 
     /// `POST /run`; none where there is no answer at all.
