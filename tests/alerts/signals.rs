@@ -1,4 +1,4 @@
-//! Rules of single signals: each fault is made for real, fires its rule, and the rule is resolved when the fault is mended.
+//! Rules of single signals: each fault is made for real, fires its rule, and the rule is resolved when the fault is repaired.
 
 use std::time::Duration;
 
