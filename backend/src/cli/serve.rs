@@ -31,8 +31,8 @@ use crate::{
 /// one or two passes.
 const FLUSH_MIN: Duration = Duration::from_secs(2);
 
-/// How long the start waits for the flags of the database. An order is a matter of seconds, and so is a start.
-const FLAGS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the start waits for the database, each time. An order is a matter of seconds, and so is a start.
+const START_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The time limit for writing the mirror's last parts to the files: one group that does not answer.
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let warnings = config.warnings.clone();
     watchdog::end_process_when_stuck(Handle::current()).map_err(|error| error.to_string())?;
     let service = Service::new(config).map_err(|error| error.to_string())?;
-    tokio::join!(read_flags(&service), record_deployment(&service));
+    tokio::join!(read_flags_and_keys(&service), record_deployment(&service));
     announce(&service, role, &warnings);
     prove_reading(&service);
     let requests = RequestRuntime::start().map_err(|error| error.to_string())?;
@@ -93,18 +93,23 @@ async fn serve(config: Config) -> Result<(), String> {
     Ok(())
 }
 
-/// Applies the flags of the database before the first request, if it answers soon. A service must start without it.
-async fn read_flags(service: &Service) {
+/// Applies the flags of the database and reads its keys before the first request, if it answers soon. A service must start without
+/// it. The tasks that go on with them log an outage.
+async fn read_flags_and_keys(service: &Service) {
     if let Some(sync) = &service.flag_sync {
-        // The task that goes on with it logs an outage.
-        let _ = timeout(FLAGS_TIMEOUT, sync.pass()).await;
+        let _ = timeout(START_TIMEOUT, sync.pass()).await;
+    }
+    // A database that has just failed is not waited for once more.
+    let is_there = service.flags.standing().is_reachable == Some(true);
+    if let Some(reader) = service.keys.as_ref().filter(|_| is_there) {
+        let _ = timeout(START_TIMEOUT, reader.read()).await;
     }
 }
 
 /// Records the start of this process before anything can crash it, if a store answers soon.
 async fn record_deployment(service: &Service) {
     // The task that goes on with it logs an outage.
-    let _ = timeout(FLAGS_TIMEOUT, service.deployments.recorder.start()).await;
+    let _ = timeout(START_TIMEOUT, service.deployments.recorder.start()).await;
 }
 
 /// The limits of connections, within the process's limit of open files.
