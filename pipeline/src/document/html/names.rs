@@ -56,6 +56,7 @@ const SURROUNDING: &[&str] = &[
     "pagination",
     "pager",
     "paging",
+    "comment",
     "comments",
     "commentlist",
     "respond",
@@ -113,6 +114,7 @@ const SURROUNDING: &[&str] = &[
     "mc4wp",
     "promoted",
     "postmeta",
+    "modaldialog",
 ];
 
 /// Words that a text's own parts have too. They count only for a small part of a page with enough other text.
@@ -142,6 +144,26 @@ const WEAK: &[&str] = &[
     "rating",
     "feedback",
 ];
+
+/// Names of what holds all that readers have written below a text.
+const DISCUSSIONS: &[&str] = &[
+    "comments",
+    "comments-area",
+    "comments-section",
+    "comments-list",
+    "comments-wrapper",
+    "commentlist",
+    "comment-list",
+    "comment-area",
+    "comment-box",
+    "comment-section",
+    "disqus-thread",
+];
+
+/// Whether a name says that an element holds the comments of readers.
+pub(super) fn holds_comments(names: &str) -> bool {
+    names.split_whitespace().take(32).any(|name| DISCUSSIONS.contains(&separated(name).as_str()))
+}
 
 /// How much a name says that an element surrounds the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +195,17 @@ pub(super) fn naming(names: &str) -> Naming {
         }
     }
     naming
+}
+
+/// Whether an id is made of the first words of a heading: a place that links lead to, not the name of a part.
+pub(super) fn is_anchor<'h>(id: &str, heading: impl Iterator<Item = &'h str>) -> bool {
+    const WORDS_MAX: usize = 50;
+    let letters = |text: &str| -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let words = id.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).count();
+    let heading: String = heading.take(WORDS_MAX).map(letters).collect();
+    words > 1 && words <= WORDS_MAX && heading.starts_with(&letters(id))
 }
 
 /// `relatedPosts_list` → `related-posts-list`.

@@ -161,9 +161,11 @@ impl Page {
 
     /// The texts in a node, in one line.
     pub(super) fn line(&self, index: usize) -> String {
-        let words =
-            (index..self.end(index)).filter_map(|inner| self.text(inner)).flat_map(str::split_whitespace);
-        words.collect::<Vec<_>>().join(" ")
+        self.words(index).collect::<Vec<_>>().join(" ")
+    }
+
+    pub(super) fn words(&self, index: usize) -> impl Iterator<Item = &str> {
+        (index..self.end(index)).filter_map(|inner| self.text(inner)).flat_map(str::split_whitespace)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Taking parts out of a page, and the weight of what is left.
 
+use super::element::is_block;
 use super::page::Page;
 use super::weight::Weight;
+
+/// A line has fewer nodes.
+const NODES_MAX: usize = 100;
 
 /// A page of which parts are taken out.
 pub(super) struct Pruning<'p> {
@@ -10,6 +14,18 @@ pub(super) struct Pruning<'p> {
     pub(super) is_out: Vec<bool>,
     /// The worth of what is left.
     pub(super) total: usize,
+    /// The first and the last main heading.
+    titles: Option<(usize, usize)>,
+}
+
+impl<'p> Pruning<'p> {
+    pub(super) fn new(page: &'p Page, weights: Vec<Weight>) -> Self {
+        let mut titles = (1..page.len()).filter(|index| page.name(*index) == "h1");
+        let first = titles.next();
+        let titles = first.map(|first| (first, titles.next_back().unwrap_or(first)));
+        let total = weights.first().map_or(0, |weight| weight.worth);
+        Self { page, weights, is_out: vec![false; page.len()], total, titles }
+    }
 }
 
 impl Pruning<'_> {
@@ -74,6 +90,32 @@ impl Pruning<'_> {
 
     pub(super) fn is_small(&self, index: usize, percent: usize) -> bool {
         self.weight(index).worth * 100 <= self.total * percent
+    }
+
+    /// Whether the page without a node still has a title and a text of so much worth.
+    pub(super) fn leaves_article(&self, index: usize, worth: usize) -> bool {
+        let has_title =
+            self.titles.is_some_and(|(first, last)| first < index || last >= self.page.end(index));
+        has_title && self.total.saturating_sub(self.weight(index).worth) >= worth
+    }
+
+    /// Whether the node is a part of a line that says more: a link in a sentence, whatever its class says.
+    pub(super) fn is_in_line(&self, index: usize) -> bool {
+        const UP_MAX: usize = 8;
+        const LINE: usize = 40;
+        let mut block = index;
+        for _ in 0..UP_MAX {
+            if block == 0 || is_block(self.page.name(block)) {
+                break;
+            }
+            block = self.page.parent(block);
+        }
+        let around = self.weight(block);
+        let holds_blocks = || {
+            let inner = block + 1..self.page.end(block).min(block + NODES_MAX);
+            inner.into_iter().any(|inner| is_block(self.page.name(inner)))
+        };
+        block != index && around.letters.saturating_sub(self.weight(index).letters) >= LINE && !holds_blocks()
     }
 
     /// Whether the node stands in a part of the page that holds the text by its meaning.

@@ -4,7 +4,7 @@
 //! an aside, or its only article as a teaser.
 
 use super::element::{heading, is_block};
-use super::names::{Naming, heads_site, naming};
+use super::names::{Naming, heads_site, holds_comments, is_anchor, naming};
 use super::page::Page;
 use super::phrases::{asks_for_consent, heads_surroundings, is_page_line};
 use super::pruning::Pruning;
@@ -14,11 +14,13 @@ use super::weight::weights;
 /// So many of the parts of an element are looked at to know what it is.
 const NEAR: usize = 100;
 
+/// What is left must be as long as a short article, in letters, before a part goes that is longer than the text.
+const ARTICLE_MIN: usize = 600;
+
 /// Which nodes do not belong to the text.
 pub(super) fn surroundings(page: &Page, sights: &[Sight]) -> Vec<bool> {
     let weights = weights(page, sights);
-    let mut pruning = Pruning { page, weights, is_out: vec![false; page.len()], total: 0 };
-    pruning.total = pruning.weight(0).worth;
+    let mut pruning = Pruning::new(page, weights);
     pruning.marked();
     pruning.remain();
     pruning.named();
@@ -52,7 +54,10 @@ impl Pruning<'_> {
                 "aside" if this.is_in_text(index) => {
                     this.is_small(index, 40) && (weight.worth < 80 || weight.is_linked())
                 }
-                "aside" => this.is_small(index, 40),
+                "aside" => {
+                    this.is_small(index, 40)
+                        || (naming(&names(this.page, index)) == Naming::Surrounding && this.leaves_article(index, ARTICLE_MIN))
+                }
                 // The header of an article holds its title.
                 "header" if this.is_in_text(index) => false,
                 "header" => this.is_small(index, 75) && (weight.headings == 0 || weight.links > 2),
@@ -87,10 +92,12 @@ impl Pruning<'_> {
             let name = this.page.name(index);
             if matches!(name, "html" | "body" | "main" | "h1" | "#page")
                 || naming(&names(this.page, index)) != Naming::Surrounding
+                || this.is_in_line(index)
             {
                 return false;
             }
             this.is_small(index, 35)
+                || (holds_comments(&names(this.page, index)) && this.leaves_article(index, ARTICLE_MIN))
         });
         let (weak, worth) = self.weak();
         if worth * 10 <= self.total * 3 {
@@ -112,7 +119,8 @@ impl Pruning<'_> {
                 )
                 && naming(&names(self.page, index)) == Naming::Weak
                 && (weight.is_linked() || (weight.letters < 200 && weight.headings == 0))
-                && self.is_small(index, 10);
+                && self.is_small(index, 10)
+                && !self.is_in_line(index);
             if is_weak {
                 found.push(index);
                 worth += weight.worth;
@@ -200,13 +208,13 @@ impl Pruning<'_> {
             if this.is_in_data(index) {
                 return false;
             }
-            // A list of sources or downloads belongs to the sentences beside it.
+            // A list of sources or downloads belongs to the sentences in it and beside it.
             let parent = this.page.parent(index);
             let has_text = || {
-                this.page
-                    .children(parent)
-                    .take(NEAR)
-                    .any(|child| this.page.name(child) == "p" && this.weight(child).worth >= 60)
+                this.page.children(parent).take(NEAR).any(|child| {
+                    matches!(this.page.name(child), "p" | "ul" | "ol" | "dl" | "blockquote")
+                        && this.weight(child).worth >= 60
+                })
             };
             !(this.is_in_text(index) && has_text())
         });
@@ -287,7 +295,16 @@ impl Pruning<'_> {
     }
 }
 
+/// The id and the classes of an element. An id that repeats the element's heading names no part of the page.
 fn names(page: &Page, index: usize) -> String {
     let name = |name: &str| page.attribute(index, name).unwrap_or_default();
-    format!("{} {}", name("id"), name("class"))
+    let (id, classes) = (name("id"), name("class"));
+    if naming(id) != Naming::Text {
+        let end = page.end(index).min(index + NEAR);
+        let title = (index..end).find(|inner| heading(page.name(*inner)).is_some());
+        if title.is_some_and(|title| is_anchor(id, page.words(title))) {
+            return classes.to_owned();
+        }
+    }
+    format!("{id} {classes}")
 }

@@ -60,7 +60,7 @@ impl Rules {
     fn block(&mut self, sheet: &str, depth: usize) {
         let mut rest = sheet;
         while let Some((prelude, after)) = rest.split_once('{') {
-            let prelude = prelude.rsplit([';', '}']).next().unwrap_or_default().trim();
+            let prelude = without_statements(prelude);
             let length = block_length(after);
             let body = after.get(..length).unwrap_or_default();
             rest = after.get(length + 1..).unwrap_or_default();
@@ -68,7 +68,7 @@ impl Rules {
                 if depth < DEPTH_MAX && holds_on_screen(&at_rule.to_ascii_lowercase()) {
                     self.block(body, depth + 1);
                 }
-            } else {
+            } else if !prelude.contains([';', '}']) {
                 self.rules_of(prelude, body, depth);
             }
         }
@@ -267,6 +267,18 @@ fn alternatives(list: &str) -> impl Iterator<Item = &str> {
         }
         false
     })
+}
+
+/// What stands before a block, without the statements before it that end in a semicolon, such as `@import`. In a selector, a
+/// semicolon makes the rule invalid (CSS Syntax Module Level 3, "consume a qualified rule").
+fn without_statements(prelude: &str) -> &str {
+    let mut rest = prelude.trim();
+    while rest.starts_with('@')
+        && let Some((_, after)) = rest.split_once(';')
+    {
+        rest = after.trim();
+    }
+    rest
 }
 
 /// The length of a block up to the brace that closes it.

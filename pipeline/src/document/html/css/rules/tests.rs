@@ -37,6 +37,17 @@ fn attributes_of_any_name_hide() {
 }
 
 #[test]
+fn a_rule_with_a_broken_selector_hides_nothing() {
+    for sheet in [".list&gt; a{display:none}", "} a{display:none}", "x; a{display:none}"] {
+        assert_eq!(read(sheet, "<a href=/x>seen</a>"), ("seen".to_owned(), String::new()), "{sheet}");
+    }
+    assert_hides(
+        "@charset 'utf-8'; @import 'x.css'; p.no{display:none}",
+        "<p>seen</p><p class=no>secret</p>",
+    );
+}
+
+#[test]
 fn places_and_states_hide() {
     for selector in [
         "p + p",
