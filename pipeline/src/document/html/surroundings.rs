@@ -14,7 +14,7 @@ use super::weight::weights;
 /// So many of the parts of an element are looked at to know what it is.
 const NEAR: usize = 100;
 
-/// What is left must be as long as a short article, in letters, before a part goes that is longer than the text.
+/// A part that is longer than the text goes only if the rest is as long as a short article, in letters.
 const ARTICLE_MIN: usize = 600;
 
 /// Which nodes do not belong to the text.
@@ -56,7 +56,8 @@ impl Pruning<'_> {
                 }
                 "aside" => {
                     this.is_small(index, 40)
-                        || (naming(&names(this.page, index)) == Naming::Surrounding && this.leaves_article(index, ARTICLE_MIN))
+                        || (naming(&names(this.page, index)) == Naming::Surrounding
+                            && this.leaves_article(index, ARTICLE_MIN))
                 }
                 // The header of an article holds its title.
                 "header" if this.is_in_text(index) => false,

@@ -269,7 +269,7 @@ fn alternatives(list: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What stands before a block, without the statements before it that end in a semicolon, such as `@import`. In a selector, a
+/// The text before a block, without the statements before it that end in a semicolon, such as `@import`. In a selector, a
 /// semicolon makes the rule invalid (CSS Syntax Module Level 3, "consume a qualified rule").
 fn without_statements(prelude: &str) -> &str {
     let mut rest = prelude.trim();
