@@ -131,7 +131,7 @@ pub(super) struct Calls {
     of_run: BTreeMap<String, Vec<Call>>,
     /// When each stage was first known to be where every replica finds it.
     stored: HashMap<(String, usize), Timestamp>,
-    /// When a replica ended each run because no complete answer arrived in time: a busy machine delays the stand-in of the model.
+    /// When a replica ended each run because no complete answer arrived in time: a busy machine delays the model's test server.
     given_up: HashMap<String, Vec<Timestamp>>,
 }
 

@@ -67,7 +67,7 @@ async fn serve(config: Config) -> Result<(), String> {
     let warnings = config.warnings.clone();
     watchdog::end_process_when_stuck(Handle::current()).map_err(|error| error.to_string())?;
     let service = Service::new(config).map_err(|error| error.to_string())?;
-    tokio::join!(read_flags_and_keys(&service), record_deployment(&service));
+    tokio::join!(read_flags(&service), read_keys(&service), record_deployment(&service));
     announce(&service, role, &warnings);
     prove_reading(&service);
     let requests = RequestRuntime::start().map_err(|error| error.to_string())?;
@@ -93,15 +93,17 @@ async fn serve(config: Config) -> Result<(), String> {
     Ok(())
 }
 
-/// Applies the flags of the database and reads its keys before the first request, if it answers soon. A service must start without
-/// it. The tasks that go on with them log an outage.
-async fn read_flags_and_keys(service: &Service) {
+/// Applies the flags of the database before the first request, if it answers soon. A service must start without it.
+async fn read_flags(service: &Service) {
     if let Some(sync) = &service.flag_sync {
+        // The task that goes on with it logs an outage.
         let _ = timeout(START_TIMEOUT, sync.pass()).await;
     }
-    // A database that has just failed is not waited for once more.
-    let is_there = service.flags.standing().is_reachable == Some(true);
-    if let Some(reader) = service.keys.as_ref().filter(|_| is_there) {
+}
+
+/// Reads the keys of the database before the first request, if it answers soon.
+async fn read_keys(service: &Service) {
+    if let Some(reader) = &service.keys {
         let _ = timeout(START_TIMEOUT, reader.read()).await;
     }
 }

@@ -248,22 +248,6 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_lost_to_teasers() {
-        let line =
-            "The long main text of the page stands here, outside of any article, and goes on for a while.";
-        let cards =
-            "<article><h3><a href=x>Teaser one</a></h3></article><article><h3>Teaser two</h3></article>";
-        let page = format!("<body><h1>The report</h1><div><p>{line}</p></div><div>{cards}</div>");
-        assert_eq!(texts(&page), [format!("The report\n\n{line}")]);
-        assert_eq!(
-            texts(&format!("<main><aside><p>{line}</p></aside><p>Accept cookies?</p></main>")),
-            [line]
-        );
-        // A page of teasers keeps them.
-        assert!(texts(&format!("<main>{cards}</main>")).concat().contains("Teaser two"));
-    }
-
-    #[test]
     fn hidden_text_is_set_apart() {
         let page = "<style>.x, #a > em {display:none} .w {color:#fff}</style><p class=x>One</p><p id=a>Seen <em>two</em></p>\
                     <p class=w>three</p><div style='background:#000'><p class=w>White.</p></div><p hidden>four</p>\

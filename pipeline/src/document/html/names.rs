@@ -1,5 +1,8 @@
 //! Names that tell the surroundings of a page from what it says.
 
+/// No element of a page that people write has more classes.
+const NAMES_MAX: usize = 32;
+
 /// Words in `class`, `id` and `role` of what surrounds a text.
 const SURROUNDING: &[&str] = &[
     "nav",
@@ -162,7 +165,7 @@ const DISCUSSIONS: &[&str] = &[
 
 /// Whether a name says that an element holds the comments of readers.
 pub(super) fn holds_comments(names: &str) -> bool {
-    names.split_whitespace().take(32).any(|name| DISCUSSIONS.contains(&separated(name).as_str()))
+    has_name(names, DISCUSSIONS)
 }
 
 /// How much a name says that an element surrounds the text.
@@ -175,7 +178,7 @@ pub(super) enum Naming {
 
 pub(super) fn naming(names: &str) -> Naming {
     let mut naming = Naming::Text;
-    for name in names.split_whitespace().take(32) {
+    for name in names.split_whitespace().take(NAMES_MAX) {
         // Layouts that differ by whether they have a sidebar say so at their body, and page builders call all `widget`.
         if name.contains("-no-")
             || name.starts_with("has-")
@@ -235,5 +238,9 @@ pub(super) fn heads_site(names: &str) -> bool {
         "top",
         "hd",
     ];
-    names.split_whitespace().take(32).any(|name| HEADERS.contains(&separated(name).as_str()))
+    has_name(names, HEADERS)
+}
+
+fn has_name(names: &str, list: &[&str]) -> bool {
+    names.split_whitespace().take(NAMES_MAX).any(|name| list.contains(&separated(name).as_str()))
 }

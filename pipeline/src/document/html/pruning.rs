@@ -4,8 +4,11 @@ use super::element::is_block;
 use super::page::Page;
 use super::weight::Weight;
 
-/// A line has fewer nodes.
-const NODES_MAX: usize = 100;
+/// So many of the parts of an element are looked at to know what it is. A line has fewer.
+pub(super) const NEAR: usize = 100;
+
+/// A part that is longer than the text goes only if the rest is as long as a short article, in letters.
+const ARTICLE_MIN: usize = 600;
 
 /// A page of which parts are taken out.
 pub(super) struct Pruning<'p> {
@@ -92,11 +95,11 @@ impl Pruning<'_> {
         self.weight(index).worth * 100 <= self.total * percent
     }
 
-    /// Whether the page without a node still has a title and a text of so much worth.
-    pub(super) fn leaves_article(&self, index: usize, worth: usize) -> bool {
+    /// Whether the page without a node still has a title and a text as long as a short article.
+    pub(super) fn leaves_article(&self, index: usize) -> bool {
         let has_title =
             self.titles.is_some_and(|(first, last)| first < index || last >= self.page.end(index));
-        has_title && self.total.saturating_sub(self.weight(index).worth) >= worth
+        has_title && self.total.saturating_sub(self.weight(index).worth) >= ARTICLE_MIN
     }
 
     /// Whether the node is a part of a line that says more: a link in a sentence, whatever its class says.
@@ -112,7 +115,7 @@ impl Pruning<'_> {
         }
         let around = self.weight(block);
         let holds_blocks = || {
-            let inner = block + 1..self.page.end(block).min(block + NODES_MAX);
+            let inner = block + 1..self.page.end(block).min(block + NEAR);
             inner.into_iter().any(|inner| is_block(self.page.name(inner)))
         };
         block != index && around.letters.saturating_sub(self.weight(index).letters) >= LINE && !holds_blocks()
@@ -141,11 +144,10 @@ impl Pruning<'_> {
     /// Whether a node is a table with headings over its columns, or stands in one.
     pub(super) fn is_in_data(&self, index: usize) -> bool {
         const UP_MAX: usize = 8;
-        const TABLE_NODES: usize = 100;
         let mut at = index;
         for _ in 0..UP_MAX {
             if self.page.name(at) == "table" {
-                let start = at..self.page.end(at).min(at + TABLE_NODES);
+                let start = at..self.page.end(at).min(at + NEAR);
                 return start.into_iter().any(|inner| self.page.name(inner) == "th");
             }
             at = self.page.parent(at);

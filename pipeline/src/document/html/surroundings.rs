@@ -7,15 +7,9 @@ use super::element::{heading, is_block};
 use super::names::{Naming, heads_site, holds_comments, is_anchor, naming};
 use super::page::Page;
 use super::phrases::{asks_for_consent, heads_surroundings, is_page_line};
-use super::pruning::Pruning;
+use super::pruning::{NEAR, Pruning};
 use super::visible::Sight;
 use super::weight::weights;
-
-/// So many of the parts of an element are looked at to know what it is.
-const NEAR: usize = 100;
-
-/// A part that is longer than the text goes only if the rest is as long as a short article, in letters.
-const ARTICLE_MIN: usize = 600;
 
 /// Which nodes do not belong to the text.
 pub(super) fn surroundings(page: &Page, sights: &[Sight]) -> Vec<bool> {
@@ -56,8 +50,7 @@ impl Pruning<'_> {
                 }
                 "aside" => {
                     this.is_small(index, 40)
-                        || (naming(&names(this.page, index)) == Naming::Surrounding
-                            && this.leaves_article(index, ARTICLE_MIN))
+                        || (naming_of(this.page, index) == Naming::Surrounding && this.leaves_article(index))
                 }
                 // The header of an article holds its title.
                 "header" if this.is_in_text(index) => false,
@@ -92,13 +85,13 @@ impl Pruning<'_> {
         self.each(|this, index| {
             let name = this.page.name(index);
             if matches!(name, "html" | "body" | "main" | "h1" | "#page")
-                || naming(&names(this.page, index)) != Naming::Surrounding
+                || naming_of(this.page, index) != Naming::Surrounding
                 || this.is_in_line(index)
             {
                 return false;
             }
             this.is_small(index, 35)
-                || (holds_comments(&names(this.page, index)) && this.leaves_article(index, ARTICLE_MIN))
+                || (holds_comments(&names(this.page, index)) && this.leaves_article(index))
         });
         let (weak, worth) = self.weak();
         if worth * 10 <= self.total * 3 {
@@ -118,7 +111,7 @@ impl Pruning<'_> {
                     self.page.name(index),
                     "html" | "body" | "main" | "article" | "h1" | "h2" | "h3" | "p" | "table" | "tr" | "td"
                 )
-                && naming(&names(self.page, index)) == Naming::Weak
+                && naming_of(self.page, index) == Naming::Weak
                 && (weight.is_linked() || (weight.letters < 200 && weight.headings == 0))
                 && self.is_small(index, 10)
                 && !self.is_in_line(index);
@@ -296,16 +289,24 @@ impl Pruning<'_> {
     }
 }
 
-/// The id and the classes of an element. An id that repeats the element's heading names no part of the page.
-fn names(page: &Page, index: usize) -> String {
+/// What an element's names say of it. An id that repeats the element's heading names no part of the page.
+fn naming_of(page: &Page, index: usize) -> Naming {
     let name = |name: &str| page.attribute(index, name).unwrap_or_default();
-    let (id, classes) = (name("id"), name("class"));
-    if naming(id) != Naming::Text {
+    let (id, classes) = (name("id"), naming(name("class")));
+    let is_heading = || {
         let end = page.end(index).min(index + NEAR);
         let title = (index..end).find(|inner| heading(page.name(*inner)).is_some());
-        if title.is_some_and(|title| is_anchor(id, page.words(title))) {
-            return classes.to_owned();
-        }
-    }
-    format!("{id} {classes}")
+        title.is_some_and(|title| is_anchor(id, page.words(title)))
+    };
+    let by_id = naming(id);
+    if by_id > classes && !is_heading() { by_id } else { classes }
 }
+
+/// The id and the classes of an element.
+fn names(page: &Page, index: usize) -> String {
+    let name = |name: &str| page.attribute(index, name).unwrap_or_default();
+    format!("{} {}", name("id"), name("class"))
+}
+
+#[cfg(test)]
+mod tests;

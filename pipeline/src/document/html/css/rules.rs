@@ -59,8 +59,8 @@ impl Rules {
 
     fn block(&mut self, sheet: &str, depth: usize) {
         let mut rest = sheet;
-        while let Some((prelude, after)) = rest.split_once('{') {
-            let prelude = without_statements(prelude);
+        while let Some((before, after)) = split_at_brace(rest) {
+            let prelude = without_statements(before);
             let length = block_length(after);
             let body = after.get(..length).unwrap_or_default();
             rest = after.get(length + 1..).unwrap_or_default();
@@ -80,7 +80,7 @@ impl Rules {
             return self.rule(selectors, body);
         }
         let (mut own, mut nested, mut rest) = (String::new(), Vec::new(), body);
-        while let Some((before, after)) = rest.split_once('{') {
+        while let Some((before, after)) = split_at_brace(rest) {
             let start = before.rfind([';', '}']).map_or(0, |at| at + 1);
             let (declarations, prelude) = before.split_at(start);
             own.push_str(declarations);
@@ -116,7 +116,7 @@ impl Rules {
         }
         self.note_uses(&declarations);
         self.blocks.push(declarations);
-        for text in alternatives(selectors) {
+        for text in divided(selectors, ',') {
             let Some(selector) = Selector::read(text) else { continue };
             if self.rules.len() >= RULES_MAX {
                 self.is_full = true;
@@ -231,8 +231,8 @@ fn custom_properties<'b>(
 fn joined(around: &str, nested: &str) -> Option<String> {
     const BYTES_MAX: usize = 8 * 1024;
     let mut list = String::new();
-    for outer in alternatives(around).map(str::trim) {
-        for inner in alternatives(nested).map(str::trim) {
+    for outer in divided(around, ',').map(str::trim) {
+        for inner in divided(nested, ',').map(str::trim) {
             if !list.is_empty() {
                 list.push(',');
             }
@@ -251,19 +251,45 @@ fn joined(around: &str, nested: &str) -> Option<String> {
     Some(list)
 }
 
-/// The selectors of a list. A comma in brackets or quotes divides none.
-fn alternatives(list: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_usize;
-    let mut quote = None;
-    list.split(move |c: char| {
-        match (c, quote) {
-            (_, Some(open)) if c == open => quote = None,
-            (_, Some(_)) => {}
-            ('"' | '\'', None) => quote = Some(c),
-            ('(' | '[', None) => depth += 1,
-            (')' | ']', None) => depth = depth.saturating_sub(1),
-            (',', None) => return depth == 0,
-            _ => {}
+/// Follows the quotes and escapes of a style sheet.
+#[derive(Default)]
+struct Quotes {
+    open: Option<char>,
+    is_escaped: bool,
+}
+
+impl Quotes {
+    /// Whether the next character of the sheet has its meaning, because it stands in no quotes and after no backslash.
+    fn means(&mut self, c: char) -> bool {
+        let is_escaped = self.is_escaped;
+        self.is_escaped = c == '\\' && !is_escaped;
+        match self.open {
+            _ if is_escaped => false,
+            // The end of a line ends a string that nobody has closed.
+            Some(open) => {
+                if c == open || c == '\n' {
+                    self.open = None;
+                }
+                false
+            }
+            None => {
+                self.open = Some(c).filter(|c| matches!(c, '"' | '\''));
+                true
+            }
+        }
+    }
+}
+
+/// The parts between separators. A separator in brackets or quotes divides nothing.
+fn divided(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut depth, mut quotes) = (0_usize, Quotes::default());
+    text.split(move |c: char| {
+        if quotes.means(c) {
+            match c {
+                '(' | '[' => depth += 1,
+                ')' | ']' => depth = depth.saturating_sub(1),
+                _ => return c == separator && depth == 0,
+            }
         }
         false
     })
@@ -271,24 +297,33 @@ fn alternatives(list: &str) -> impl Iterator<Item = &str> {
 
 /// The text before a block, without the statements before it that end in a semicolon, such as `@import`. In a selector, a
 /// semicolon makes the rule invalid (CSS Syntax Module Level 3, "consume a qualified rule").
-fn without_statements(prelude: &str) -> &str {
-    let mut rest = prelude.trim();
+fn without_statements(before: &str) -> &str {
+    let mut rest = before.trim();
     while rest.starts_with('@')
-        && let Some((_, after)) = rest.split_once(';')
+        && let Some(statement) = divided(rest, ';').next()
+        && let Some(after) = rest.get(statement.len() + 1..)
     {
         rest = after.trim();
     }
     rest
 }
 
+/// The text before the first brace that opens a block, and the text behind it.
+fn split_at_brace(text: &str) -> Option<(&str, &str)> {
+    let mut quotes = Quotes::default();
+    let at = text.find(|c: char| quotes.means(c) && c == '{')?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// The length of a block up to the brace that closes it.
 fn block_length(text: &str) -> usize {
-    let mut depth = 0_usize;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            b'{' => depth += 1,
-            b'}' if depth == 0 => return at,
-            b'}' => depth -= 1,
+    let (mut depth, mut quotes) = (0_usize, Quotes::default());
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if !quotes.means(c) => {}
+            '{' => depth += 1,
+            '}' if depth == 0 => return at,
+            '}' => depth -= 1,
             _ => {}
         }
     }

@@ -48,6 +48,21 @@ fn a_rule_with_a_broken_selector_hides_nothing() {
 }
 
 #[test]
+fn quotes_and_escapes_hold_no_syntax() {
+    for before in [
+        r#"@import url("data:text/css;base64,eA==");"#,
+        "@import url(data:text/css;base64,eA==);",
+        r#"@import "\";{";"#,
+        r#"b::after{content:"}"}"#,
+        r#"b::after{content:"\"}"}"#,
+        r#"b[title="{"]{color:red}"#,
+        "b{content:'never closed\n}",
+    ] {
+        assert_hides(&format!("{before} p.no{{display:none}}"), "<p>seen</p><p class=no>secret</p>");
+    }
+}
+
+#[test]
 fn places_and_states_hide() {
     for selector in [
         "p + p",
