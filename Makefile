@@ -69,7 +69,7 @@ fuzz: setup ## a short run of every fuzz target (FUZZ_SECONDS each)
 fuzz-check: ## compile every fuzz target, on the stable toolchain
 	cargo check --manifest-path fuzz/Cargo.toml --locked --bins
 
-console-pictures: setup ## the pictures of docs/CONSOLE.md, from a service with two runs
+console-pictures: setup ## the pictures of docs/CONSOLE.md, from a service with something on every page
 	$(NEXTEST) --run-ignored only -E 'test(pictures_of_every_page)'
 
 client: setup ## generate the TypeScript client from the API's description

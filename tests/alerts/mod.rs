@@ -3,7 +3,7 @@
 mod channels;
 mod commands;
 mod mail;
-mod others;
+pub(crate) mod others;
 mod replicas;
 mod rules;
 mod signals;

@@ -65,7 +65,7 @@ pub(super) struct Issue {
 
 /// The server of all other sides. It ends with its test's runtime.
 #[derive(Debug, Clone)]
-pub(super) struct Others {
+pub(crate) struct Others {
     port: u16,
     state: Arc<Mutex<State>>,
 }
@@ -81,7 +81,7 @@ struct Request {
 type Reply = (u16, Value, Option<&'static str>);
 
 impl Others {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let others = Self { port: listener.local_addr().unwrap().port(), state: Arc::default() };
         let serving = others.clone();
@@ -99,7 +99,7 @@ impl Others {
     }
 
     /// The settings that lead all channels but mail here.
-    pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
         let base = format!("http://127.0.0.1:{}", self.port);
         vec![
             ("ALERT_SLACK_WEBHOOK_URL", format!("{base}/services/{SLACK_SECRET}")),

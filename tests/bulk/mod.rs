@@ -20,7 +20,7 @@ fn idle<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
 }
 
 /// Adds rows of ended runs: `{prefix}-1` to `{prefix}-{count}`.
-async fn add_runs(env: &TestEnv, prefix: &str, count: usize, columns: &str, values: &str) {
+pub(crate) async fn add_runs(env: &TestEnv, prefix: &str, count: usize, columns: &str, values: &str) {
     env.query(&format!(
         r#"
 WITH known AS (SELECT "id" FROM "User" WHERE "clerkId" = 'c'),

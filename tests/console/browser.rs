@@ -2,58 +2,68 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
     process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
 
-use super::{ADMIN_KEY, CLIENT_KEY, KEYS};
-use crate::support::{
-    postgres::Stop,
-    root,
-    service::{Service, TestEnv, fail_after},
+use super::filled::{Filled, OPERATION_PAGE};
+use crate::{
+    control_plane::{ADMIN_KEY, CLIENT_KEY, KEYS, ask},
+    support::{
+        postgres::Stop,
+        root,
+        service::{TestEnv, fail_after},
+    },
 };
 
-/// Every page, by the name of its picture.
-const PAGES: [(&str, &str); 19] = [
+/// Every page, by the name of its picture. The forms' answers `key-made` and `rollback-report` come from `console.mjs`.
+const PAGES: [(&str, &str); 27] = [
     ("overview", "/console"),
     ("runs", "/console/runs"),
     ("runs-filtered", "/console/runs?status=FAILED&code=LLM_ERROR&cost=0"),
     ("run-complete", "/console/runs/run-1"),
     ("run-failed", "/console/runs/run-2"),
+    ("run-under-way", "/console/runs/run-4"),
     ("operations", "/console/operations"),
+    ("operation-preview", "/console/operations/preview?action=retry&status=FAILED&error_code=LLM_ERROR"),
+    ("operation", OPERATION_PAGE),
     ("flags", "/console/flags"),
+    ("flag", "/console/flags/OPERATIONS_PAUSE_CLAIMS"),
+    ("flag-percentage", "/console/flags/PERFORMANCE_ANSWER_CACHE"),
+    ("rollback", "/console/rollback?to=FILE_ONLY"),
     ("alerts", "/console/alerts"),
     ("deployments", "/console/deployments"),
+    ("deployment", "/console/deployments/deploy-43"),
+    ("deployment-rollback", "/console/deployments/rollback"),
     ("reconciliation", "/console/reconciliation"),
+    ("reconciliation-plan", "/console/reconciliation?plan=yes"),
     ("conflicts", "/console/conflicts"),
+    ("conflict", "/console/conflicts/run-3"),
     ("webhooks", "/console/webhooks"),
+    ("webhooks-of-a-run", "/console/webhooks?run=run-2"),
     ("keys", "/console/keys"),
     ("audit", "/console/audit"),
-    ("flag", "/console/flags/OPERATIONS_PAUSE_CLAIMS"),
-    ("rollback", "/console/rollback?to=FILE_ONLY"),
-    ("reconciliation-plan", "/console/reconciliation?plan=yes"),
-    ("operation-preview", "/console/operations/preview?action=retry&status=FAILED&error_code=LLM_ERROR"),
-    ("conflict", "/console/conflicts/run-1"),
+    ("audit-filtered", "/console/audit?action=flag"),
+    ("error", "/console/runs/no-such-run"),
 ];
 
-/// Pages that say 503 without the database, because there is nothing to compare or to count.
-const NEED_DATABASE: [&str; 2] = ["operation-preview", "conflict"];
+/// Pages that say 503 without the database, because there is nothing to compare or to count, and the page of an error.
+const NEED_DATABASE: [&str; 4] = ["operation-preview", "operation", "conflict", "error"];
 
-/// Runs the browser, and does what it asks for in between.
-pub(super) fn look(order: &Value, mut when_asked: impl FnMut()) -> Value {
+/// Runs a script in the browser, and does what it asks for in between. Returns what it saw.
+pub(super) fn look(script: &str, order: &Value, mut when_asked: impl FnMut(&str)) -> Value {
     let package = root().join("tests/support/browser");
     assert!(package.join("node_modules").exists(), "the browser's driver is missing: run `make setup`");
     let mut command = Command::new("node");
-    command.current_dir(package).arg("console.mjs").arg(order.to_string());
+    command.current_dir(package).arg(script).arg(order.to_string());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut last = Value::Null;
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         last = serde_json::from_str(&line.unwrap()).unwrap();
-        if last.get("ask").is_some() {
-            when_asked();
+        if let Some(asked) = last["ask"].as_str() {
+            when_asked(asked);
             stdin.write_all(b"done\n").unwrap();
         }
     }
@@ -61,42 +71,83 @@ pub(super) fn look(order: &Value, mut when_asked: impl FnMut()) -> Value {
     last
 }
 
-/// A service with one complete run and one that has failed.
-async fn service(env: &TestEnv) -> Service {
-    let service = env.serve(&KEYS).await;
-    let submit = async |id: &str, status: &str| {
-        let answer = service.send("POST", "/run", &env.request(id), &[("x-api-key", CLIENT_KEY)]).await;
-        assert_eq!(answer.status, 202, "{:?}", answer.body);
-        env.wait_for_value(
-            &format!(r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = '{id}'"#),
-            status,
-        )
-        .await;
-    };
-    submit("run-1", "COMPLETED").await;
-    fail_after(env, 1);
-    submit("run-2", "FAILED").await;
-    service
+/// A screen: the name in its pictures, its width, and its colours.
+fn view(name: &str, width: u32, scheme: &str) -> Value {
+    json!({"name": name, "width": width, "scheme": scheme})
 }
 
-fn order(service: &Service, shots: Option<&Path>) -> Value {
-    json!({
-        "address": format!("http://127.0.0.1:{}", service.port), "key": ADMIN_KEY, "run": "run-1",
-        "pages": PAGES, "need_database": NEED_DATABASE, "away": true, "shots": shots,
+/// An order for `console.mjs`: all pages, and the views and more of a test.
+fn order(filled: &Filled, more: &Value) -> Value {
+    let mut order = json!({
+        "address": format!("http://127.0.0.1:{}", filled.service.port), "key": ADMIN_KEY, "pages": PAGES, "refused": ["error"],
+        "need_database": NEED_DATABASE, "away": true,
+    });
+    order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    order
+}
+
+/// Looks at all pages, and stops the database when the browser asks for it.
+fn look_at_all(filled: &mut Filled, order: &Value) -> Value {
+    tokio::task::block_in_place(|| {
+        look("console.mjs", order, |_| filled.env.postgres().stop(Stop::Immediate))
     })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_serves_every_person() {
-    let mut env = TestEnv::with_database().await;
-    let service = service(&env).await;
-    env.wait_until_synced("run-2").await;
-    let order = order(&service, None);
-    let seen = tokio::task::block_in_place(|| look(&order, || env.postgres().stop(Stop::Immediate)));
+    let mut filled = Filled::start().await;
+    let views = [view("light", 1_440, "light"), view("dark", 375, "dark")];
+    let order = order(&filled, &json!({"views": views, "run": "run-1"}));
+    let seen = look_at_all(&mut filled, &order);
     assert_eq!(seen["wrong"], json!([]), "{seen:#}");
     let facts = json!({
         "first_stop": "skip", "skipped_to": "main", "found_by_id": "Run run-1", "renews": 200, "paused": "true",
-        "goes_on": 200, "filtered": "COMPLETED", "lines_without_script": 1,
+        "goes_on": 200, "filtered": "FAILED", "lines_without_script": 1,
+    });
+    assert_eq!(seen["facts"], facts);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: make test-long"]
+async fn every_page_serves_in_other_colours_and_away() {
+    let mut filled = Filled::start().await;
+    let mut views = [view("dark", 1_440, "dark"), view("light", 375, "light")];
+    for view in &mut views {
+        view["acts"] = true.into();
+    }
+    let order = order(&filled, &json!({"views": views, "audits_away": true}));
+    let seen = look_at_all(&mut filled, &order);
+    assert_eq!(seen["wrong"], json!([]), "{seen:#}");
+    let paints = seen["paints"].as_object().unwrap();
+    for name in ["key-made", "rollback-report", "audit-away"] {
+        assert!(paints.contains_key(name), "{name}: {paints:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retried_run_is_followed_by_keys() {
+    let env = TestEnv::with_database().await;
+    let service = env.serve(&KEYS).await;
+    fail_after(&env, 1);
+    let submitted = ask(&service, CLIENT_KEY, "POST", "/run", Some(env.request("run-1"))).await;
+    assert_eq!(submitted.status, 202, "{}", submitted.body);
+    env.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "FAILED").await;
+    env.model.hold();
+    let order =
+        json!({"address": format!("http://127.0.0.1:{}", service.port), "key": ADMIN_KEY, "run": "run-1"});
+    let (runtime, mut stored) = (tokio::runtime::Handle::current(), 1);
+    let seen = tokio::task::block_in_place(|| {
+        look("follow.mjs", &order, |_| {
+            stored += 1;
+            env.model.let_through(1);
+            let count = r#"SELECT num_nonnulls("stage1Output", "stage2Output", "stage3Output", "stage4Output")::text FROM "PipelineRun""#;
+            runtime.block_on(env.wait_for_value(count, &stored.to_string()));
+        })
+    });
+    assert_eq!(seen["wrong"], json!([]), "{seen:#}");
+    let facts = json!({
+        "note": "run-retried", "stream": "text/event-stream", "stays": true, "paused": "Paused", "while_paused": 2,
+        "stages": 4, "reports": 1, "follows": 0,
     });
     assert_eq!(seen["facts"], facts);
 }
@@ -105,10 +156,16 @@ async fn every_page_serves_every_person() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "it writes docs/console"]
 async fn pictures_of_every_page() {
-    let mut env = TestEnv::with_database().await;
-    let service = service(&env).await;
-    env.wait_until_synced("run-2").await;
-    let order = order(&service, Some(&root().join("docs/console")));
-    let seen = tokio::task::block_in_place(|| look(&order, || env.postgres().stop(Stop::Immediate)));
-    println!("{seen:#}");
+    let mut filled = Filled::start().await;
+    let mut views = [view("light", 1_440, "light"), view("dark", 1_440, "dark"), view("phone", 375, "light")];
+    for view in &mut views[..2] {
+        view["acts"] = true.into();
+    }
+    views[2]["only"] = json!(["overview", "runs", "runs-filtered", "run-complete", "alerts"]);
+    let more = json!({
+        "views": views, "audits_away": true, "shots": root().join("docs/console"), "shown_away": ["overview-away", "runs-away"],
+    });
+    let order = order(&filled, &more);
+    let seen = look_at_all(&mut filled, &order);
+    assert_eq!(seen["wrong"], json!([]), "{seen:#}");
 }

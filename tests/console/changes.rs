@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A form with a key in a header, from a page of this site or of another one.
-async fn send(
+pub(super) async fn send(
     service: &Service,
     key: &str,
     site: Option<&str>,
@@ -34,7 +34,7 @@ async fn send(
     (status, led_to.unwrap_or(response.text().await.unwrap()))
 }
 
-async fn page(service: &Service, key: &str, path: &str) -> (u16, String) {
+pub(super) async fn page(service: &Service, key: &str, path: &str) -> (u16, String) {
     let answer = ask(service, key, "GET", path, None).await;
     (answer.status, answer.body.as_str().unwrap_or_default().to_owned())
 }

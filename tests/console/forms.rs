@@ -83,6 +83,32 @@ async fn sessions_hold_everywhere_and_end_with_their_key() {
 }
 
 #[tokio::test]
+async fn the_session_is_for_this_site_alone() {
+    let env = TestEnv::files_only().await;
+    let service = env.serve(&KEYS).await;
+    let browser = Browser::new(&service);
+    for (host, name, has_https) in [
+        ("127.0.0.1", "innovation_console", false),
+        ("console.example.com", "__Host-innovation_console", true),
+    ] {
+        let form = browser.client.post(browser.url("/console/login")).body(format!("key={ADMIN_KEY}"));
+        let form = form.header("host", host).header("sec-fetch-site", "same-origin");
+        let page = browser.send(form.header("content-type", "application/x-www-form-urlencoded")).await;
+        assert_eq!(page.status, 303, "{}", page.text);
+        assert_eq!(page.cookie.unwrap().split('=').next(), Some(name));
+        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(
+                page.cookie_attributes.iter().any(|one| one == attribute),
+                "{:?}",
+                page.cookie_attributes
+            );
+        }
+        let is_secure = page.cookie_attributes.iter().any(|one| one == "Secure");
+        assert_eq!(is_secure, has_https, "{:?}", page.cookie_attributes);
+    }
+}
+
+#[tokio::test]
 async fn forms_change_runs_and_are_audited() {
     let env = TestEnv::with_database().await;
     let service = env.serve(&KEYS).await;

@@ -1,8 +1,11 @@
 //! The console as people use it: its sessions, its forms, and its pages in a real browser.
 
+mod actions;
 mod browser;
 mod changes;
+mod content;
 mod drill;
+mod filled;
 mod forms;
 mod scale;
 
@@ -30,6 +33,8 @@ struct Page {
     text: String,
     location: String,
     cookie: Option<String>,
+    /// All that `Set-Cookie` says after the cookie.
+    cookie_attributes: Vec<String>,
     /// `Referrer-Policy`
     referrer: String,
 }
@@ -89,9 +94,18 @@ impl<'s> Browser<'s> {
             let value = response.headers().get(name)?;
             Some(value.to_str().unwrap().to_owned())
         };
-        let cookie = header(SET_COOKIE).map(|text| text.split(';').next().unwrap().to_owned());
+        let set = header(SET_COOKIE).unwrap_or_default();
+        let mut parts = set.split("; ").map(str::to_owned);
+        let (cookie, cookie_attributes) = (parts.next().filter(|text| !text.is_empty()), parts.collect());
         let (location, referrer) =
             (header(LOCATION).unwrap_or_default(), header(REFERRER_POLICY).unwrap_or_default());
-        Page { status: response.status(), location, cookie, referrer, text: response.text().await.unwrap() }
+        Page {
+            status: response.status(),
+            location,
+            cookie,
+            cookie_attributes,
+            referrer,
+            text: response.text().await.unwrap(),
+        }
     }
 }

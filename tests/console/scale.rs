@@ -64,9 +64,10 @@ async fn a_million_runs_are_listed_at_once() {
     assert!(slow.is_empty(), "{slow:?}");
     let order = json!({
         "address": format!("http://127.0.0.1:{}", service.port), "key": ADMIN_KEY, "run": "run-999999", "away": false,
+        "views": [{"name": "light", "width": 1_440, "scheme": "light"}, {"name": "dark", "width": 375, "scheme": "dark"}],
         "pages": [["overview", "/console"], ["runs", "/console/runs"], ["run", "/console/runs/run-999999"]],
     });
-    let seen = tokio::task::block_in_place(|| look(&order, || {}));
+    let seen = tokio::task::block_in_place(|| look("console.mjs", &order, |_| {}));
     println!("first paint: {}", seen["paints"]);
     assert_eq!(seen["wrong"], json!([]), "{seen:#}");
     let paints: Vec<u64> =

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// A watch that a test can wait for.
-const SHORT_WATCH: [(&str, &str); 4] = [
+pub(crate) const SHORT_WATCH: [(&str, &str); 4] = [
     ("ARBITER_CHECK_SECONDS", "1"),
     ("ARBITER_WATCH_SECONDS", "4"),
     ("ARBITER_SUSTAINED_SECONDS", "60"),
@@ -38,7 +38,7 @@ fn json_of(output: &Output) -> Value {
 }
 
 /// A deployment of the past, as its row.
-async fn past(env: &TestEnv, id: &str, hours_ago: u32, changes: Value) {
+pub(crate) async fn past(env: &TestEnv, id: &str, hours_ago: u32, changes: Value) {
     let mut row = json!({
         "id": id, "environment": "development", "service": "innovation", "version": "0.0.1", "commitSha": format!("commit-of-{id}"),
         "status": "success", "verdict": "healthy", "mode": "DUAL_WRITE", "errorCount": 0, "deploymentMetadata": {"variables": {}},

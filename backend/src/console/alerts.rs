@@ -80,6 +80,12 @@ fn minute(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// A number with four places at most, and no idle zeros.
+fn short(number: f64) -> String {
+    let text = format!("{number:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 fn row(alert: AlertView, now: Timestamp) -> Row {
     Row {
         state: match alert.state {
@@ -91,8 +97,8 @@ fn row(alert: AlertView, now: Timestamp) -> Row {
             Severity::Critical => badge(Tone::Bad, "critical"),
             Severity::Warning => badge(Tone::Warn, "warning"),
         },
-        figure: format!("{:.4} above {:.4} {}", alert.value, alert.threshold, alert.unit),
-        since: alert.fired_at.or(alert.since).map(|at| parts::time(at, now)),
+        figure: format!("{} {}; limit {}", short(alert.value), alert.unit, short(alert.threshold)),
+        since: alert.resolved_at.or(alert.fired_at).or(alert.since).map(|at| parts::time(at, now)),
         silenced: alert.silenced_until.map(minute),
         alert,
     }

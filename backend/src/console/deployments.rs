@@ -168,15 +168,21 @@ pub(super) async fn show(visit: Visit) -> Response {
     html(StatusCode::OK, &page)
 }
 
-/// The leaves of a JSON value, for a table.
+/// The leaves of a JSON value, for a table. A figure's name ends in its unit.
 fn leaves(value: Option<&Value>) -> Vec<(String, String)> {
     let fields = value.and_then(Value::as_object).into_iter().flatten();
-    let shown = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => parts::UNKNOWN.to_owned(),
-        other => other.to_string(),
+    let leaf = |(name, value): (&String, &Value)| {
+        let number = value.as_f64();
+        let (name, shown) = match (name.strip_suffix("_ms"), name.strip_suffix("_share"), value) {
+            (Some(name), ..) if number.is_some() => (name, format!("{:.0} ms", number.unwrap_or_default())),
+            (_, Some(name), _) if number.is_some() => (name, share(number)),
+            (.., Value::String(text)) => (name.as_str(), text.clone()),
+            (.., Value::Null) => (name.as_str(), parts::UNKNOWN.to_owned()),
+            (.., other) => (name.as_str(), other.to_string()),
+        };
+        (name.replace('_', " "), shown)
     };
-    fields.take(60).map(|(name, value)| (name.replace('_', " "), shown(value))).collect()
+    fields.take(60).map(leaf).collect()
 }
 
 /// `GET /console/deployments/{deployment_id}`

@@ -1,15 +1,11 @@
 // The incident drill in Chromium, from the console alone: node drill.mjs ADDRESS KEY FOLDER. It prints a word when the other
 // side has to do something ("stop", "start"), waits for a line, and prints what it saw as JSON in the end.
-import { existsSync, mkdirSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const [address, key, folder] = process.argv.slice(2);
-const program = process.env.CHROMIUM ?? process.env.PATH.split(delimiter)
-  .flatMap((place) => ["chromium", "chromium-browser", "google-chrome"].map((name) => join(place, name)))
-  .find((path) => existsSync(path));
-if (!program) throw new Error("Chromium is missing: run `make setup`");
 mkdirSync(folder, { recursive: true });
 
 const input = createInterface({ input: process.stdin });
@@ -19,7 +15,7 @@ const order = async (word) => {
   await lines.next();
 };
 
-const browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
+const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
 const wrong = [];
 page.on("console", (message) => message.type() === "error" && !message.text().includes("Failed to load resource") && wrong.push(message.text()));

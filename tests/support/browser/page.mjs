@@ -1,15 +1,7 @@
 // Looks at report pages in Chromium, and prints what is wrong with them as JSON: node page.mjs ADDRESS…
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { delimiter, join } from "node:path";
-import { chromium } from "playwright-core";
+import { axe, launch } from "./chromium.mjs";
 
 const addresses = process.argv.slice(2);
-const program = process.env.CHROMIUM ?? process.env.PATH.split(delimiter)
-  .flatMap((folder) => ["chromium", "chromium-browser", "google-chrome"].map((name) => join(folder, name)))
-  .find((path) => existsSync(path));
-if (!program) throw new Error("Chromium is missing: run `make setup`");
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 // The policy of the page forbids its scripts, and with them timers, which the audit needs: it gets a copy without the policy.
 async function audit(html, { width, colorScheme }, add) {
@@ -21,8 +13,7 @@ async function audit(html, { width, colorScheme }, add) {
   await page.close();
 }
 
-// In a container, the tests run as root and without user namespaces, where Chromium has no sandbox of its own.
-const browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
+const browser = await launch();
 
 // All that is wrong with a page, the number of its cards, and whether its print is A4.
 async function look(address) {

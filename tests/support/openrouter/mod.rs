@@ -41,6 +41,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::server_thread::ServerThread;
 
@@ -93,6 +94,10 @@ struct State {
     forgets: AtomicBool,
     /// Requests that are being answered.
     in_flight: AtomicUsize,
+    /// Whether each answer waits for [`FakeModel::let_through`].
+    holds: AtomicBool,
+    /// The answers that may go.
+    gate: Semaphore,
     /// Prefixes that the provider has cached.
     cached: prompt_cache::Prefixes,
     /// Schemas that were read from prompts.
@@ -112,6 +117,8 @@ impl FakeModel {
             recorded: Mutex::default(),
             forgets: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
+            holds: AtomicBool::new(false),
+            gate: Semaphore::new(0),
             cached: prompt_cache::Prefixes::default(),
             schemas: prompt::Schemas::default(),
             broken: Mutex::default(),
@@ -142,6 +149,16 @@ impl FakeModel {
     /// Forgets what is left of the script: valid answers follow.
     pub(crate) fn clear_script(&self) {
         lock(&self.state.script).clear();
+    }
+
+    /// Holds each answer back from now on, until [`FakeModel::let_through`] lets it go.
+    pub(crate) fn hold(&self) {
+        self.state.holds.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets so many answers go that are held, or will be.
+    pub(crate) fn let_through(&self, answers: usize) {
+        self.state.gate.add_permits(answers);
     }
 
     /// Keeps no requests from now on: a measurement makes too many.

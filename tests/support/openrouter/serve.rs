@@ -82,6 +82,10 @@ async fn completion(socket: &mut TcpStream, state: &State, request: &Request) ->
     }
     state.in_flight.fetch_add(1, Ordering::SeqCst);
     sleep(state.options.latency).await;
+    if state.holds.load(Ordering::SeqCst) {
+        // Nobody closes the gate.
+        state.gate.acquire().await.unwrap().forget();
+    }
     state.in_flight.fetch_sub(1, Ordering::SeqCst);
     let model = judged.unwrap_or_default();
     Exchange { socket, state, body: &body, model }.play(reply).await

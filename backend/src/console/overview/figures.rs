@@ -1,6 +1,6 @@
 //! The figures of the first page.
 
-use storage::{Activity, Minute, breaker::BreakerState, control_plane::Verdict};
+use storage::{Activity, Minute, control_plane::Verdict};
 
 use crate::{
     alerts::rules::Severity,
@@ -147,12 +147,11 @@ fn unsynced(visit: &Visit, overview: &Overview) -> Figure {
     };
     let total = unsynced.runs + unsynced.stages;
     if total == 0 {
-        // Nobody knows what a database lacks that does not answer.
-        let is_away = matches!(overview.storage.breaker, Some(BreakerState::Open { .. }));
-        let note = if is_away {
-            "nothing in these files waits for the database"
-        } else {
+        // Nobody knows the gaps of a database that is not asked.
+        let note = if overview.storage.writes_database() {
             "the database has everything"
+        } else {
+            "nothing in these files waits for the database"
         };
         return Figure::new(name, "0", note).marked(Tone::Quiet);
     }

@@ -47,32 +47,30 @@ pub(super) fn replicas(overview: &Overview, flags: &FlagListing) -> Vec<ReplicaL
         }
     };
     let Some(replicas) = &overview.replicas else {
-        let mut lines: Vec<ReplicaLine> = flags
-            .replicas
-            .iter()
-            .map(|ack| ReplicaLine {
-                is_this: ack.replica == overview.replica,
-                name: visible(&ack.replica).into_owned(),
-                role: unknown(),
-                version: unknown(),
-                commit: unknown(),
-                revision: revision(&ack.replica),
-                runs: unknown(),
-                state: state(&ack.replica, false, ack.silent_seconds),
-            })
-            .collect();
-        if !lines.iter().any(|line| line.is_this) {
-            lines.push(ReplicaLine {
-                name: visible(&overview.replica).into_owned(),
-                is_this: true,
-                role: unknown(),
-                version: overview.basic.version.to_owned(),
-                commit: overview.basic.git_sha.chars().take(8).collect(),
-                revision: flags.database_revision.map_or_else(unknown, |revision| revision.to_string()),
-                runs: count(overview.runs_in_flight),
-                state: badge(Tone::Good, "alive"),
-            });
-        }
+        // This replica knows itself without the database.
+        let own = flags.replicas.iter().find(|ack| ack.replica == overview.replica);
+        let own_revision = own.and_then(|ack| ack.revision).or(flags.database_revision);
+        let mut lines = vec![ReplicaLine {
+            name: visible(&overview.replica).into_owned(),
+            is_this: true,
+            role: unknown(),
+            version: overview.basic.version.to_owned(),
+            commit: overview.basic.git_sha.chars().take(8).collect(),
+            revision: own_revision.map_or_else(unknown, |revision| revision.to_string()),
+            runs: count(overview.runs_in_flight),
+            state: state(&overview.replica, false, 0),
+        }];
+        let others = flags.replicas.iter().filter(|ack| ack.replica != overview.replica);
+        lines.extend(others.map(|ack| ReplicaLine {
+            is_this: false,
+            name: visible(&ack.replica).into_owned(),
+            role: unknown(),
+            version: unknown(),
+            commit: unknown(),
+            revision: revision(&ack.replica),
+            runs: unknown(),
+            state: state(&ack.replica, false, ack.silent_seconds),
+        }));
         return lines;
     };
     replicas

@@ -126,6 +126,7 @@ async fn retry(visit: &Visit, view: &RunView) -> String {
     let usd = match (cost.usd, cost.of_runs) {
         _ if cost.stages_left == 0 => "It costs nothing.".to_owned(),
         (Some(usd), 0) => format!("It will cost about {}, by the stages of this run.", dollars(usd)),
+        (Some(usd), 1) => format!("It will cost about {}, by the one complete run.", dollars(usd)),
         (Some(usd), runs) => {
             format!("It will cost about {}, by the mean of {runs} complete runs.", dollars(usd))
         }
