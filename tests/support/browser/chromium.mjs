@@ -50,10 +50,11 @@ export async function person(browser, address, wrong, options) {
   return one;
 }
 
-// Signs in with keys alone: the field has the focus already.
+// Signs in with keys alone: the page gives its field the focus.
 export async function signIn(one, address, key) {
   one.place = "login";
   await one.page.goto(`${address}/console`);
+  await one.page.waitForFunction(() => document.activeElement?.id === "key");
   await one.page.keyboard.type(key);
   await one.page.keyboard.press("Enter");
   await one.page.waitForURL((url) => url.pathname === "/console");
