@@ -94,7 +94,7 @@ async fn the_overview_counts_both_runs() {
     }
     assert!(deployment.0 == "4be91d07" && deployment.1.contains("no verdict yet"), "{deployment:?}");
     assert!(!figure(&shown, "Run time").0.starts_with('–'), "{shown}");
-    let name = env.value(r#"SELECT "id" FROM "innovation"."Replica""#).await;
+    let name = env.value(r#"SELECT "id" FROM "Replica""#).await;
     let replica = eventually("the replica has applied the flag", async || {
         let (_, shown) = page(&service, ADMIN_KEY, "/console").await;
         wanted(cells(&shown, &name), |cells| cells[5] == "1")
@@ -147,7 +147,7 @@ async fn a_runs_page_has_its_stages_and_costs() {
     );
 
     let (_, failed) = page(&service, ADMIN_KEY, "/console/runs/run-2").await;
-    assert!(cells(&failed, "2. ")[1].contains("pending"), "{failed}");
+    assert!(cells(&failed, "2. ")[1].contains("failed"), "{failed}");
     assert_eq!(fact(&failed, "Cost"), "$0.0100");
     // Three of four stages, by the first run.
     assert!(between(&failed, "id=\"retry\"", "<p>", "</p>").contains("$0.0300"), "{failed}");

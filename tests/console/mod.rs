@@ -5,7 +5,6 @@ mod browser;
 mod changes;
 mod content;
 mod drill;
-mod filled;
 mod forms;
 mod scale;
 
