@@ -13,7 +13,7 @@ use crate::{
     support::{
         postgres::Stop,
         root,
-        service::{TestEnv, fail_after},
+        service::{Service, TestEnv, fail_after},
     },
 };
 
@@ -71,57 +71,94 @@ pub(super) fn look(script: &str, order: &Value, mut when_asked: impl FnMut(&str)
     last
 }
 
-/// A screen: the name in its pictures, its width, and its colours.
-fn view(name: &str, width: u32, scheme: &str) -> Value {
-    json!({"name": name, "width": width, "scheme": scheme})
+/// The screens: the name in their pictures, the width, and the colours.
+const VIEWS: [(&str, u32, &str); 4] = [
+    ("light", 1_440, "light"),
+    ("phone-dark", 375, "dark"),
+    ("dark", 1_440, "dark"),
+    ("phone", 375, "light"),
+];
+
+/// Screens for `console.mjs`.
+fn views(chosen: &[(&str, u32, &str)]) -> Vec<Value> {
+    let view =
+        |(name, width, scheme): &_| json!({"name": name, "width": width, "scheme": scheme, "acts": true});
+    chosen.iter().map(view).collect()
 }
 
-/// An order for `console.mjs`: all pages, and the views and more of a test.
-fn order(filled: &Filled, more: &Value) -> Value {
+/// An order for `console.mjs`: the address and the key, and what a test adds.
+fn order(service: &Service, more: &Value) -> Value {
     let mut order = json!({
-        "address": format!("http://127.0.0.1:{}", filled.service.port), "key": ADMIN_KEY, "pages": PAGES, "refused": ["error"],
-        "need_database": NEED_DATABASE, "away": true,
+        "address": format!("http://127.0.0.1:{}", service.port), "key": ADMIN_KEY, "pages": PAGES, "refused": ["error"],
+        "need_database": NEED_DATABASE,
     });
     order.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     order
 }
 
-/// Looks at all pages, and stops the database when the browser asks for it.
-fn look_at_all(filled: &mut Filled, order: &Value) -> Value {
-    tokio::task::block_in_place(|| {
-        look("console.mjs", order, |_| filled.env.postgres().stop(Stop::Immediate))
-    })
+/// Looks as ordered, and stops the database when the browser asks for it.
+fn look_and_stop(env: &mut TestEnv, order: &Value) -> Value {
+    tokio::task::block_in_place(|| look("console.mjs", order, |_| env.postgres().stop(Stop::Immediate)))
+}
+
+/// A service with one complete run and one that has failed.
+async fn two_runs(env: &TestEnv) -> Service {
+    let service = env.serve(&KEYS).await;
+    let submit = async |id: &str, status: &str| {
+        let answer = ask(&service, CLIENT_KEY, "POST", "/run", Some(env.request(id))).await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        let stored = format!(r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = '{id}'"#);
+        env.wait_for_value(&stored, status).await;
+    };
+    submit("run-1", "COMPLETED").await;
+    fail_after(env, 1);
+    submit("run-2", "FAILED").await;
+    service
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_serves_every_person() {
     let mut filled = Filled::start().await;
-    let views = [view("light", 1_440, "light"), view("dark", 375, "dark")];
-    let order = order(&filled, &json!({"views": views, "run": "run-1"}));
-    let seen = look_at_all(&mut filled, &order);
+    let mut views = views(&VIEWS[..2]);
+    views[1]["acts"] = false.into();
+    let order = order(&filled.service, &json!({"views": views, "shares": true}));
+    let seen = look_and_stop(&mut filled.env, &order);
+    assert_eq!(seen["wrong"], json!([]), "{seen:#}");
+    // Both sign in, they share the pages, and one of them sends the two forms.
+    assert_eq!(seen["looked"].as_array().unwrap().len(), 2 + PAGES.len() + 2, "{seen:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: make test-long"]
+async fn every_page_serves_every_screen_and_away() {
+    let mut filled = Filled::start().await;
+    let order = order(&filled.service, &json!({"views": views(&VIEWS), "away": true}));
+    let seen = look_and_stop(&mut filled.env, &order);
+    assert_eq!(seen["wrong"], json!([]), "{seen:#}");
+    let away = PAGES.len() - NEED_DATABASE.len();
+    assert_eq!(seen["looked"].as_array().unwrap().len(), 4 * (1 + PAGES.len() + 2 + away), "{seen:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_forms_are_enough_for_a_person() {
+    let mut env = TestEnv::with_database().await;
+    let service = two_runs(&env).await;
+    env.wait_until_synced("run-2").await;
+    let pages =
+        json!([["overview", "/console"], ["runs", "/console/runs"], ["run-failed", "/console/runs/run-2"]]);
+    let more =
+        json!({"views": views(&VIEWS[..2]), "pages": pages, "shares": true, "run": "run-1", "away": true});
+    let mut order = order(&service, &more);
+    for view in order["views"].as_array_mut().unwrap() {
+        view["acts"] = false.into();
+    }
+    let seen = look_and_stop(&mut env, &order);
     assert_eq!(seen["wrong"], json!([]), "{seen:#}");
     let facts = json!({
         "first_stop": "skip", "skipped_to": "main", "found_by_id": "Run run-1", "renews": 200, "paused": "true",
         "goes_on": 200, "filtered": "FAILED", "lines_without_script": 1,
     });
     assert_eq!(seen["facts"], facts);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: make test-long"]
-async fn every_page_serves_in_other_colours_and_away() {
-    let mut filled = Filled::start().await;
-    let mut views = [view("dark", 1_440, "dark"), view("light", 375, "light")];
-    for view in &mut views {
-        view["acts"] = true.into();
-    }
-    let order = order(&filled, &json!({"views": views, "audits_away": true}));
-    let seen = look_at_all(&mut filled, &order);
-    assert_eq!(seen["wrong"], json!([]), "{seen:#}");
-    let paints = seen["paints"].as_object().unwrap();
-    for name in ["key-made", "rollback-report", "audit-away"] {
-        assert!(paints.contains_key(name), "{name}: {paints:#?}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,15 +194,12 @@ async fn a_retried_run_is_followed_by_keys() {
 #[ignore = "it writes docs/console"]
 async fn pictures_of_every_page() {
     let mut filled = Filled::start().await;
-    let mut views = [view("light", 1_440, "light"), view("dark", 1_440, "dark"), view("phone", 375, "light")];
-    for view in &mut views[..2] {
-        view["acts"] = true.into();
-    }
+    let mut views = views(&[VIEWS[0], VIEWS[2], VIEWS[3]]);
     views[2]["only"] = json!(["overview", "runs", "runs-filtered", "run-complete", "alerts"]);
     let more = json!({
-        "views": views, "audits_away": true, "shots": root().join("docs/console"), "shown_away": ["overview-away", "runs-away"],
+        "views": views, "away": true, "shots": root().join("docs/console"), "shown_away": ["overview-away", "runs-away"],
     });
-    let order = order(&filled, &more);
-    let seen = look_at_all(&mut filled, &order);
+    let order = order(&filled.service, &more);
+    let seen = look_and_stop(&mut filled.env, &order);
     assert_eq!(seen["wrong"], json!([]), "{seen:#}");
 }

@@ -5,6 +5,7 @@ mod browser;
 mod changes;
 mod content;
 mod drill;
+mod filled;
 mod forms;
 mod scale;
 

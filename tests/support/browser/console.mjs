@@ -1,5 +1,5 @@
 // Looks at the console in Chromium as people use it, and prints what is wrong as JSON: node console.mjs ORDER, where the order is
-// JSON: {address, key, run, views, pages, refused, need_database, away, audits_away, shots, shown_away}. Between the parts it prints
+// JSON: {address, key, run, views, pages, shares, refused, need_database, away, shots, shown_away}. Between the parts it prints
 // {"ask": what} and waits for a line.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ const { ask, end } = dialogue();
 const wrong = [];
 const paints = {};
 const facts = {};
+const looked = [];
 const browser = await launch();
 
 // A person with a screen. A view is {name, width, scheme, only, acts}: `only` names the pages whose pictures are taken.
@@ -32,6 +33,7 @@ async function inspect(one, answer, name, isAudited) {
     styled: getComputedStyle(document.body).display === "grid",
     banners: document.querySelectorAll(".notice.warn strong").length,
   }));
+  looked.push(one.place);
   if (page.overflow > 0) one.add("overflow", page.overflow);
   if (page.headings !== 1) one.add("headings", page.headings);
   if (!page.styled) one.add("style", "the page has none");
@@ -41,7 +43,7 @@ async function inspect(one, answer, name, isAudited) {
     const found = await one.page.evaluate(async () => (await window.axe.run()).violations);
     found.forEach(({ id, nodes }) => one.add(`axe ${id}`, nodes.slice(0, 3).map((node) => node.html)));
   }
-  const isShown = one.view.only?.includes(name) ?? (!one.isAway || order.shown_away.includes(name));
+  const isShown = one.view.only?.includes(name) ?? (!one.isAway || order.shown_away?.includes(name));
   if (order.shots && isShown) {
     mkdirSync(order.shots, { recursive: true });
     writeFileSync(join(order.shots, `${name}-${one.view.name}.png`), small(await one.page.screenshot({ fullPage: true })));
@@ -73,7 +75,7 @@ async function act(one) {
   one.place = `forms ${one.view.name}`;
   await one.page.goto(`${order.address}/console/keys`);
   await one.page.getByText("New key").click();
-  await one.page.getByLabel("Name").fill(`Report reader (${one.view.name})`);
+  await one.page.getByLabel("Name").fill(`Report reader ${one.view.name}`);
   await one.page.getByLabel("Role").selectOption("viewer");
   await send(one, "Make the key", "key-made");
   for (const mode of ["FILE_ONLY", "DUAL_WRITE"]) {
@@ -90,9 +92,14 @@ for (const view of order.views) {
   await signIn(one, order.address, order.key);
   viewers.push(one);
 }
-await Promise.all(viewers.map(async (one) => {
-  for (const [name, path] of order.pages) await look(one, path, name);
-}));
+// Two screens see each page at the same time, or they share the pages, so that each page is seen once.
+async function everywhere(pages, see) {
+  await Promise.all(viewers.map(async (one, share) => {
+    const own = pages.filter((_, index) => !order.shares || index % viewers.length === share);
+    for (const page of own) await see(one, page);
+  }));
+}
+await everywhere(order.pages, (one, [name, path]) => look(one, path, name));
 for (const one of viewers.filter((one) => one.view.acts)) await act(one);
 
 if (order.run) {
@@ -161,13 +168,10 @@ if (order.away) {
   do await page.goto(`${order.address}/console`);
   while (await page.locator(".notice.warn strong").count() === 0 && performance.now() < until);
   const held = order.pages.filter(([name]) => !(order.need_database ?? []).includes(name));
-  await Promise.all(viewers.map(async (one, share) => {
-    // Without an audit, the people share the pages: then each page is seen once.
-    for (const [name, path] of held.filter((_, index) => order.audits_away || index % viewers.length === share)) {
-      const seen = await look(one, path, `${name}-away`, order.audits_away);
-      if (seen.banners === 0) one.add("banner", "none while the database is away");
-    }
-  }));
+  await everywhere(held, async (one, [name, path]) => {
+    const seen = await look(one, path, `${name}-away`);
+    if (seen.banners === 0) one.add("banner", "none while the database is away");
+  });
 }
 await browser.close();
-end({ wrong, paints, facts });
+end({ wrong, paints, facts, looked });
