@@ -41,7 +41,7 @@ const PAGES: [(&str, &str); 27] = [
     ("conflicts", "/console/conflicts"),
     ("conflict", "/console/conflicts/run-3"),
     ("webhooks", "/console/webhooks"),
-    ("webhooks-of-a-run", "/console/webhooks?run=run-2"),
+    ("webhooks-of-a-run", "/console/webhooks?run=run-3"),
     ("keys", "/console/keys"),
     ("audit", "/console/audit"),
     ("audit-filtered", "/console/audit?action=flag"),

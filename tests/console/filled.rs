@@ -25,7 +25,8 @@ pub(super) const OPERATION_PAGE: &str = "/console/operations/0199c3a2-7d41-7c55-
 const EARLIER_RUNS: &str = r#"
 INSERT INTO "PipelineRun"
 SELECT (jsonb_populate_record(NULL::"PipelineRun", to_jsonb(run) || jsonb_build_object(
-  'id', 'run-' || (200 - n), 'createdAt', at, 'acceptedAt', at AT TIME ZONE 'UTC', 'completedAt', at + (18 + n * 7 % 23) * interval '1 second',
+  'id', 'run-' || (200 - n), 'createdAt', at, 'acceptedAt', at AT TIME ZONE 'UTC', 'startedAt', at AT TIME ZONE 'UTC',
+  'completedAt', at + (18 + n * 7 % 23) * interval '1 second',
   'brandId', (ARRAY['decathlon', 'lactalis-canada', 'columbia-sportswear'])[1 + n % 3],
   'documentName', (ARRAY['trend-report.pdf', 'spotted-innovation.md', 'packaging-2026.pptx'])[1 + n * 5 % 3],
   'grounding', 1 - (n * 3 % 7) / 40.0))).*

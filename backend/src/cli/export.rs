@@ -12,7 +12,10 @@ use super::{
     run_id::parse_run,
 };
 use crate::{app, config::Config};
-use storage::sync::{export::Exported, verify::Scope};
+use storage::{
+    Part,
+    sync::{export::Exported, verify::Scope},
+};
 
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("scope").required(true).args(["run", "since", "all"])))]
@@ -105,7 +108,7 @@ fn words(run: &RunId, exported: &Exported) -> String {
         Exported::Conflict { parts } => {
             format!(
                 "row and files differ in {}; the files stay as they are; if both belong to this service: {}",
-                super::reconcile::names(parts),
+                Part::names(parts),
                 super::reconcile::settle(run)
             )
         }

@@ -392,11 +392,11 @@ fn differing(run: &RunId, parts: &[Part], sides: &Sides) -> String {
     let other: Vec<Part> = parts.iter().copied().filter(|part| !is_told(part)).collect();
     let mut all = Vec::new();
     if !other.is_empty() {
-        all.push(format!("differs in {}", names(&other)));
+        all.push(format!("differs in {}", Part::names(&other)));
     }
     for (which, how) in told.iter().filter(|(which, _)| !which.is_empty()) {
         let is = if which.len() == 1 { "is" } else { "are" };
-        all.push(format!("{} {is} {how}", names(which)));
+        all.push(format!("{} {is} {how}", Part::names(which)));
     }
     let command =
         if sides.is_conflict(parts) { settle(run) } else { format!("innovation reconcile --run {run}") };
@@ -422,13 +422,8 @@ fn outcome_words(run: &RunId, outcome: &ReconcileOutcome) -> String {
         }
         ReconcileOutcome::Unknown => "is unknown: neither the database nor the files here hold it".to_owned(),
         ReconcileOutcome::Conflict { parts } => {
-            format!("conflict in {}: both are kept; to resolve it: {}", names(parts), settle(run))
+            format!("conflict in {}: both are kept; to resolve it: {}", Part::names(parts), settle(run))
         }
         ReconcileOutcome::Failed { reason } => format!("failed: {reason}"),
     }
-}
-
-/// The parts' names, for people.
-pub(super) fn names(parts: &[Part]) -> String {
-    parts.iter().map(Part::to_string).collect::<Vec<_>>().join(", ")
 }

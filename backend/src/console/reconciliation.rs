@@ -73,7 +73,9 @@ fn figures(look: &ReconcileLook, lost: &Lost, visit: &Visit) -> Vec<Markup> {
         Ok(runs) if runs.is_empty() => unsynced.marked(Tone::Good),
         _ => unsynced.marked(Tone::Warn),
     };
-    let conflicts = Figure::new("Conflicts", count(status.conflicts), "both versions are kept");
+    // A conflict stays when the pass that found it is no longer the last one.
+    let in_conflict = look.conflicts.as_ref().map_or(status.conflicts, Vec::len);
+    let conflicts = Figure::new("Conflicts", count(in_conflict), "both versions are kept");
     let failed = Figure::new("Failed", count(status.failed), "at their last attempt");
     let missing =
         Figure::new("Missing rows", count(status.missing_rows), "innovation reconcile --restore-rows");
@@ -81,7 +83,7 @@ fn figures(look: &ReconcileLook, lost: &Lost, visit: &Visit) -> Vec<Markup> {
     let proved = Figure::new("Proved", count(status.proved), "by the last pass with work");
     vec![
         unsynced.html(),
-        bad(status.conflicts, conflicts).html(),
+        bad(in_conflict, conflicts).html(),
         bad(status.failed, failed).html(),
         bad(status.missing_rows, missing).html(),
         proved.html(),

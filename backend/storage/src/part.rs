@@ -25,6 +25,12 @@ impl Part {
     pub fn numbers(parts: &[Self]) -> Vec<i32> {
         parts.iter().copied().map(i32::from).collect()
     }
+
+    /// The parts for people: `stage 2, the report`.
+    #[must_use]
+    pub fn names(parts: &[Self]) -> String {
+        parts.iter().map(Self::to_string).collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl From<Stage> for Part {

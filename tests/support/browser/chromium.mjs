@@ -59,3 +59,19 @@ export async function signIn(one, address, key) {
   await one.page.keyboard.press("Enter");
   await one.page.waitForURL((url) => url.pathname === "/console");
 }
+
+// A picture of the whole page as WebP, which takes half the room of a PNG: Chromium itself converts it, on a page without a policy.
+export async function picture(browser, page) {
+  const png = (await page.screenshot({ fullPage: true })).toString("base64");
+  const painter = await browser.newPage();
+  const address = await painter.evaluate(async (png) => {
+    const image = new Image();
+    image.src = `data:image/png;base64,${png}`;
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: image.width, height: image.height });
+    canvas.getContext("2d").drawImage(image, 0, 0);
+    return canvas.toDataURL("image/webp", 0.9);
+  }, png);
+  await painter.close();
+  return Buffer.from(address.split(",")[1], "base64");
+}

@@ -3,8 +3,7 @@
 // {"ask": what} and waits for a line.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { axe, dialogue, launch, person, signIn } from "./chromium.mjs";
-import { small } from "./picture.mjs";
+import { axe, dialogue, launch, person, picture, signIn } from "./chromium.mjs";
 
 const order = JSON.parse(process.argv[2]);
 const { ask, end } = dialogue();
@@ -46,7 +45,7 @@ async function inspect(one, answer, name, isAudited) {
   const isShown = one.view.only?.includes(name) ?? (!one.isAway || order.shown_away?.includes(name));
   if (order.shots && isShown) {
     mkdirSync(order.shots, { recursive: true });
-    writeFileSync(join(order.shots, `${name}-${one.view.name}.png`), small(await one.page.screenshot({ fullPage: true })));
+    writeFileSync(join(order.shots, `${name}-${one.view.name}.webp`), await picture(browser, one.page));
   }
   return page;
 }

@@ -44,7 +44,7 @@ one.place = "follow";
 facts.stream = (await (await opened).response()).headers()["content-type"];
 await page.evaluate(() => {
   window.isSamePage = true;
-  // The page looks by itself every few seconds, too: without that, only an event can renew it.
+  // The page also looks again every few seconds: without that, only an event can renew it.
   document.querySelector("[data-events]").dataset.live = "0";
 });
 await shows(1);

@@ -154,15 +154,18 @@ async fn found(visit: &Visit, text: &str) -> Result<Response, &'static str> {
 
 fn total(sought: &Sought, is_later_page: bool) -> String {
     match sought.total {
-        Some(total) if sought.is_total_exact && total == 1 => "1 run".to_owned(),
-        Some(total) if sought.is_total_exact => format!("{} runs", count(total)),
+        Some(total) if sought.is_total_exact => runs(total),
         Some(total) if total >= COUNTED_MAX => format!("{}+ runs", count(COUNTED_MAX)),
         Some(total) => format!("at least {} runs", count(total)),
         None if is_later_page || sought.next.is_some() => {
             format!("{} on this page", count(sought.runs.len()))
         }
-        None => format!("{} runs", count(sought.runs.len())),
+        None => runs(sought.runs.len()),
     }
+}
+
+fn runs(number: usize) -> String {
+    if number == 1 { "1 run".to_owned() } else { format!("{} runs", count(number)) }
 }
 
 fn line(sought: &SoughtRun, now: Timestamp) -> Line {

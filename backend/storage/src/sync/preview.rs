@@ -44,7 +44,7 @@ fn words(steps: &[Step], row: Option<&Row>, file: &RunRecord) -> String {
         [] | [Step::UnmarkSuperseded] => "left to the worker that has it".to_owned(),
         [Step::PurgeFiles] => "was deleted; its files here would be removed".to_owned(),
         [Step::NoteConflict(parts)] => {
-            format!("conflict in {:?}; nothing would be written", Part::numbers(parts))
+            format!("conflict in {}; nothing would be written", Part::names(parts))
         }
         [Step::FillRow(_)] => format!("{} stages would be written", stages.unwrap_or_default()),
         _ if steps.contains(&Step::EndRow) => {
@@ -52,10 +52,7 @@ fn words(steps: &[Step], row: Option<&Row>, file: &RunRecord) -> String {
         }
         _ => match row.map(|row| differences(&row.snapshot, file)).unwrap_or_default() {
             parts if parts.is_empty() => "would be proved".to_owned(),
-            parts => format!(
-                "{:?} (5 is the report) would be filled on the side that lacks it, and proved",
-                Part::numbers(&parts)
-            ),
+            parts => format!("{} would be filled on the side that lacks it, and proved", Part::names(&parts)),
         },
     }
 }
