@@ -1,6 +1,6 @@
 //! The language of a text, as far as its words are to be stemmed.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{collections::HashMap, sync::LazyLock};
 
 use rust_stemmers::Algorithm;
 
@@ -49,29 +49,54 @@ const WORDS: [(Algorithm, &str); 7] = [
     ),
 ];
 
-/// A language with its function words.
+/// For each function word, one bit for each language that has it.
+static FUNCTION_WORDS: LazyLock<HashMap<&'static str, u8>> = LazyLock::new(|| {
+    let mut all: HashMap<&'static str, u8> = HashMap::new();
+    for (number, (_, words)) in WORDS.iter().enumerate() {
+        for word in words.split(' ') {
+            *all.entry(word).or_default() |= 1 << number;
+        }
+    }
+    all
+});
+
+static LANGUAGES: LazyLock<[Language; WORDS.len()]> = LazyLock::new(|| {
+    let mut number = 0;
+    WORDS.map(|(algorithm, _)| {
+        let language = Language { number, algorithm };
+        number += 1;
+        language
+    })
+});
+
+/// A language whose words are known.
 pub(super) struct Language {
+    /// Its place among the languages.
+    pub(super) number: usize,
     pub(super) algorithm: Algorithm,
-    function_words: HashSet<&'static str>,
 }
 
 impl Language {
-    /// The language whose function words the text holds most; English if it holds none.
-    pub(super) fn of(text: &str) -> &'static Self {
+    /// The language whose function words the texts hold most; English if they hold none.
+    pub(super) fn of<'t>(texts: impl Iterator<Item = &'t str>) -> &'static Self {
         const WORDS_READ: usize = 400;
-        static LANGUAGES: LazyLock<[Language; 7]> = LazyLock::new(|| {
-            WORDS.map(|(algorithm, words)| Language { algorithm, function_words: words.split(' ').collect() })
-        });
-        let words: Vec<String> = text
-            .split(|c: char| !c.is_alphabetic())
+        let words = texts
+            .flat_map(|text| text.split(|c: char| !c.is_alphabetic()))
             .filter(|word| !word.is_empty())
-            .take(WORDS_READ)
-            .map(str::to_lowercase)
-            .collect();
+            .take(WORDS_READ);
+        let mut counts = [0_usize; WORDS.len()];
+        let mut lower = String::new();
+        for word in words {
+            lower.clear();
+            lower.extend(word.chars().flat_map(char::to_lowercase));
+            let languages = FUNCTION_WORDS.get(lower.as_str()).copied().unwrap_or_default();
+            for (number, count) in counts.iter_mut().enumerate() {
+                *count += usize::from(languages >> number & 1);
+            }
+        }
         let [english, ..] = &*LANGUAGES;
         let mut best = (0, english);
-        for language in &*LANGUAGES {
-            let count = words.iter().filter(|word| language.is_function_word(word)).count();
+        for (count, language) in counts.into_iter().zip(&*LANGUAGES) {
             if count > best.0 {
                 best = (count, language);
             }
@@ -81,7 +106,7 @@ impl Language {
 
     /// Whether a word, in lower case, only binds others.
     pub(super) fn is_function_word(&self, word: &str) -> bool {
-        self.function_words.contains(word)
+        FUNCTION_WORDS.get(word).is_some_and(|languages| languages >> self.number & 1 == 1)
     }
 
     /// Whether nouns are written with a capital letter, so that capitals tell no names.

@@ -4,12 +4,16 @@
 //! direction. This measures words, not meaning: a free paraphrase is `partly` supported at best.
 
 mod language;
+mod prepared;
 mod verdict;
 mod words;
 
 use std::collections::BTreeMap;
 
-use self::verdict::{Material, sentences};
+use self::{
+    prepared::Library,
+    verdict::{Material, sentences},
+};
 use super::{
     claim_support::{ClaimSupport, Support},
     claims::{self, ItemClaims},
@@ -50,6 +54,7 @@ pub(super) fn check(
     grounding: &mut StageGrounding,
 ) {
     let profile = claims::profile_texts(brand);
+    let mut library = Library::default();
     let mut lookups_left = LOOKUPS_MAX;
     for item in claims::of(output, earlier) {
         // The quotations in its prose were looked up, so they are evidence, too.
@@ -58,7 +63,7 @@ pub(super) fn check(
         quotes.extend(own_sentences(&item, index, &mut lookups_left));
         let other: &[String] = if item.from_profile { &profile } else { &[] };
         let pages: Vec<u32> = item.pages().into_iter().collect();
-        let material = Material::new(&quotes, other, index.numbers_of(&pages).collect());
+        let material = Material::new(&quotes, other, index.numbers_of(&pages).collect(), &mut library);
         // A field of several texts is as well supported as its weakest text.
         let mut fields: BTreeMap<&str, Support> = BTreeMap::new();
         let mut order: Vec<&str> = Vec::new();

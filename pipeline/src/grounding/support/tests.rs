@@ -96,12 +96,16 @@ const PAIRS: &[(&str, &str, Support)] = &[
     (VRAC, "Des drones livrent des fleurs aux hôpitaux.", Unsupported),
 ];
 
+fn material(quotes: &[String], profile: &[String]) -> Material<'static> {
+    Material::new(quotes, profile, Vec::new(), &mut Library::default())
+}
+
 #[test]
 fn the_planted_set_is_judged_right() {
     let mut wrong = Vec::new();
     let (mut right, mut caught, mut false_claims) = (0, 0, 0);
     for (quote, claim, expected) in PAIRS {
-        let verdict = Material::new(&[(*quote).to_owned()], &[], Vec::new()).judge(claim);
+        let verdict = material(&[(*quote).to_owned()], &[]).judge(claim);
         right += usize::from(verdict == *expected);
         if *expected == Unsupported {
             false_claims += 1;
@@ -118,14 +122,14 @@ fn the_planted_set_is_judged_right() {
 
 #[test]
 fn nothing_supports_without_quotes() {
-    assert_eq!(Material::new(&[], &[], Vec::new()).judge("A claim"), Unsupported);
+    assert_eq!(material(&[], &[]).judge("A claim"), Unsupported);
 }
 
 #[test]
 fn a_profile_carries_claims_on_the_brand() {
     let profile = ["The dairy sells kefir in 42 towns".to_owned()];
-    let material = Material::new(&[TINS.to_owned()], &profile, Vec::new());
-    assert_eq!(material.judge("Its kefir in 42 towns could come in tins with a deposit."), Supported);
+    let tins = material(&[TINS.to_owned()], &profile);
+    assert_eq!(tins.judge("Its kefir in 42 towns could come in tins with a deposit."), Supported);
 }
 
 /// The support of a summary whose item quotes one other sentence of the document.

@@ -1,9 +1,10 @@
 //! The verdict on a claim.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, rc::Rc};
 
 use super::{
     language::Language,
+    prepared::{Library, Prepared},
     words::{ContentWord, content_words},
 };
 use crate::grounding::{
@@ -33,53 +34,45 @@ const NEGATIONS: [&str; 22] = [
 /// The quotes of an item, prepared for judging its claims.
 pub(super) struct Material<'a> {
     language: &'static Language,
-    sentences: Vec<Sentence>,
-    words: HashSet<String>,
-    numbers: NumberSet,
+    quotes: Vec<Rc<Prepared>>,
+    /// It carries words and numbers as well, and nothing contradicts it.
+    profile: Option<Rc<Prepared>>,
     /// The numbers of the pages from which the quotes come.
     page_numbers: Vec<&'a NumberSet>,
-    is_empty: bool,
-}
-
-struct Sentence {
-    words: HashSet<String>,
-    is_negated: bool,
 }
 
 impl<'a> Material<'a> {
-    /// `others` are texts that carry words and numbers as well, and that nothing contradicts: a brand's profile.
-    pub(super) fn new(quotes: &[String], others: &[String], page_numbers: Vec<&'a NumberSet>) -> Self {
+    pub(super) fn new(
+        quotes: &[String],
+        profile: &[String],
+        page_numbers: Vec<&'a NumberSet>,
+        library: &mut Library,
+    ) -> Self {
         let mut left = MATERIAL_CHARS_MAX;
-        let texts: Vec<&String> = quotes
-            .iter()
-            .chain(others)
-            .take_while(|text| {
-                left = left.saturating_sub(text.len());
-                left > 0
-            })
-            .collect();
-        let joined = texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join("\n");
-        let language = Language::of(&joined);
-        let mut numbers = NumberSet::default();
-        let mut words = HashSet::new();
-        let mut found = Vec::new();
-        for (at, text) in texts.iter().enumerate() {
-            numbers.add(text);
-            for sentence in sentences(text) {
-                let stems: HashSet<String> =
-                    content_words(sentence, language).into_iter().map(|word| word.stem).collect();
-                words.extend(stems.iter().cloned());
-                if at < quotes.len() {
-                    found.push(Sentence { words: stems, is_negated: is_negated(sentence) });
-                }
-            }
+        let mut fits = |text: &&String| {
+            left = left.saturating_sub(text.len());
+            left > 0
+        };
+        let read = quotes.iter().take_while(&mut fits).count();
+        let quotes = quotes.get(..read).unwrap_or_default();
+        let read = profile.iter().take_while(&mut fits).count();
+        let profile = profile.get(..read).unwrap_or_default();
+        let language = Language::of(quotes.iter().chain(profile).map(String::as_str));
+        Self {
+            language,
+            quotes: quotes.iter().map(|text| library.quote(text, language)).collect(),
+            profile: (!profile.is_empty()).then(|| library.profile(profile, language)),
+            page_numbers,
         }
-        Self { language, sentences: found, words, numbers, page_numbers, is_empty: texts.is_empty() }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Prepared> {
+        self.quotes.iter().chain(&self.profile).map(|one| &**one)
     }
 
     /// Judges a claim sentence by sentence.
     pub(super) fn judge(&self, claim: &str) -> Support {
-        if self.is_empty {
+        if self.all().next().is_none() {
             return Support::Unsupported;
         }
         let mut verdicts = sentences(claim).into_iter().filter_map(|sentence| self.judge_sentence(sentence));
@@ -93,9 +86,11 @@ impl<'a> Material<'a> {
         if words.is_empty() && numbers.is_empty() {
             return None;
         }
-        let share = share(&words, |word| holds(&self.words, word));
-        let in_quotes: Vec<Standing> =
-            numbers.iter().map(|number| standing(&[&self.numbers], number)).collect();
+        let known: Vec<&HashSet<String>> = self.all().map(|text| &text.words).collect();
+        let has = |word: &str| holds(&known, word);
+        let share = share(&words, has);
+        let quoted: Vec<&NumberSet> = self.all().map(|text| &text.numbers).collect();
+        let in_quotes: Vec<Standing> = numbers.iter().map(|number| standing(&quoted, number)).collect();
         let is_missing = numbers.iter().zip(&in_quotes).any(|(number, found)| {
             *found == Standing::Missing && standing(&self.page_numbers, number) != Standing::Stands
         });
@@ -103,7 +98,7 @@ impl<'a> Material<'a> {
             return Some(Support::Unsupported);
         }
         let names: Vec<ContentWord> = words.iter().filter(|word| word.is_name).cloned().collect();
-        let is_foreign = self::share(&names, |word| holds(&self.words, word)) < NAMES_SHARE;
+        let is_foreign = self::share(&names, has) < NAMES_SHARE;
         if share < PARTLY_SHARE || (is_foreign && share < NAMES_SHARE) {
             return Some(Support::Unsupported);
         }
@@ -114,8 +109,8 @@ impl<'a> Material<'a> {
     /// Whether the quote that speaks of the same thing says the opposite: one of the two is negated, or one rises
     /// where the other falls.
     fn contradicts(&self, sentence: &str, words: &[ContentWord]) -> bool {
-        let shares =
-            self.sentences.iter().map(|quote| (share(words, |word| holds(&quote.words, word)), quote));
+        let sentences = self.quotes.iter().flat_map(|quote| &quote.sentences);
+        let shares = sentences.map(|quote| (share(words, |word| holds(&[&quote.words], word)), quote));
         let Some((share, quote)) = shares.max_by(|left, right| left.0.total_cmp(&right.0)) else {
             return false;
         };
@@ -139,16 +134,16 @@ fn share(words: &[ContentWord], holds: impl Fn(&str) -> bool) -> f64 {
     share(found) / share(words.len())
 }
 
-fn holds(words: &HashSet<String>, stem: &str) -> bool {
-    if words.contains(stem) {
+fn holds(sets: &[&HashSet<String>], stem: &str) -> bool {
+    if sets.iter().any(|words| words.contains(stem)) {
         return true;
     }
     let Some((end, _)) = stem.char_indices().nth(COMMON_CHARS) else { return false };
     let beginning = stem.get(..end).unwrap_or(stem);
-    words.iter().any(|word| word.starts_with(beginning))
+    sets.iter().any(|words| words.iter().any(|word| word.starts_with(beginning)))
 }
 
-fn is_negated(sentence: &str) -> bool {
+pub(super) fn is_negated(sentence: &str) -> bool {
     let lower = sentence.to_lowercase().replace('’', "'");
     let mut words = lower.split(|c: char| !c.is_alphabetic() && c != '\'');
     words.any(|word| word.ends_with("n't") || NEGATIONS.contains(&word))

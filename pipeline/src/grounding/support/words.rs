@@ -1,5 +1,7 @@
 //! Content words: stemmed, with words of one meaning brought to one of them.
 
+use std::{borrow::Cow, collections::HashMap, sync::LazyLock};
+
 use rust_stemmers::Stemmer;
 
 use super::language::Language;
@@ -63,13 +65,21 @@ pub(super) fn content_words(sentence: &str, language: &Language) -> Vec<ContentW
         if language.is_function_word(lower) || (lower.chars().count() < LETTERS_MIN && !is_name) {
             continue;
         }
-        words.push(ContentWord { stem: meaning(&stemmer.stem(lower)), is_name });
+        words.push(ContentWord { stem: meaning(stemmer.stem(lower)), is_name });
     }
     words
 }
 
 /// The word that stands for all of one meaning.
-fn meaning(stem: &str) -> String {
-    let group = SYNONYMS.iter().find(|group| group.contains(&stem));
-    group.and_then(|group| group.first()).map_or(stem, |first| first).to_owned()
+fn meaning(stem: Cow<'_, str>) -> String {
+    static FIRST: LazyLock<HashMap<&'static str, &'static &'static str>> = LazyLock::new(|| {
+        let mut firsts = HashMap::new();
+        for group in SYNONYMS {
+            for word in group {
+                firsts.entry(*word).or_insert(group.first().unwrap_or(word));
+            }
+        }
+        firsts
+    });
+    FIRST.get(&*stem).map_or_else(|| stem.into_owned(), |first| (**first).to_owned())
 }
