@@ -122,7 +122,7 @@ impl App {
         Ok(Self {
             brands: BrandFolder::new(&config.process.base_dir),
             fetcher: Fetcher::new(config.documents, Deadlines::default())?,
-            engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
+            engine: Engine::new(analyst, clock.clone(), cost_limit_usd),
             router: Arc::new(Router::files_only(files, clock.clone())),
             ocr: ocr(config.ocr),
             clock,

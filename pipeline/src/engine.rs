@@ -9,11 +9,13 @@
 
 mod lease;
 mod look_up;
+mod turns;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
+pub use self::turns::{Turn, Turns};
 use self::{
     lease::{Attempt, StageLease},
     look_up::{Grounded, LookUp},
@@ -42,6 +44,7 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     /// The most that all stages of one run may cost together, in US dollars.
     pub cost_limit_usd: Option<f64>,
+    pub turns: Turns,
 }
 
 /// One run's work.
@@ -77,14 +80,22 @@ pub enum StageEvent {
 }
 
 /// A finished run.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Finished {
     /// The records of stages 1 to 4, in order.
     pub records: Vec<StageRecord>,
     pub report: String,
+    /// The run's turn, until its end is stored.
+    pub turn: Turn,
 }
 
 impl Engine {
+    /// An engine with turns of its own.
+    #[must_use]
+    pub fn new(analyst: Arc<dyn Analyst>, clock: Arc<dyn Clock>, cost_limit_usd: Option<f64>) -> Self {
+        Self { analyst, clock, cost_limit_usd, turns: Turns::default() }
+    }
+
     /// Runs the missing stages and writes the report, which the caller stores with the run's end.
     ///
     /// # Errors
@@ -100,6 +111,7 @@ impl Engine {
         let load = job.store.load_stages().await;
         let mut stored = load.map_err(|error| RunFailure::from_store(None, &error))?;
         let mut progress = RunProgress::default();
+        let mut turn = Turn::default();
 
         let last_stored = stored.iter().map(|record| record.meta.stage).max();
         for stage in Stage::ALL {
@@ -109,20 +121,23 @@ impl Engine {
                 events(StageEvent::Reused { meta: record.meta, item_count });
                 continue;
             }
+            drop(turn);
             lease::wait(job.store, stage, cancel).await?;
             self.check_cost_is_known(stage, progress.unknown_cost)?;
             events(StageEvent::Started { stage });
             let started = self.clock.monotonic();
             let later_is_stored = last_stored.is_some_and(|last| last > stage);
-            let record = self.answer_under_lease(stage, &job, &progress, later_is_stored, cancel).await?;
-            if let Some(answers) = job.answers {
-                answers.settled().await;
-            }
-            let record = job
-                .store
-                .store_stage(record)
-                .await
-                .map_err(|error| RunFailure::from_store(Some(stage), &error))?;
+            let (record, granted) =
+                self.answer_under_lease(stage, &job, &progress, later_is_stored, cancel).await?;
+            turn = granted;
+            let storing = async {
+                if let Some(answers) = job.answers {
+                    answers.settled().await;
+                }
+                job.store.store_stage(record).await
+            };
+            let record =
+                turn.store(storing).await.map_err(|error| RunFailure::from_store(Some(stage), &error))?;
             let elapsed = self.clock.monotonic().saturating_sub(started);
             let item_count = progress.take(&record)?;
             events(StageEvent::Stored { meta: record.meta, item_count, elapsed });
@@ -130,7 +145,7 @@ impl Engine {
 
         let records = progress.records()?;
         let report = report(&job, &records)?;
-        Ok(Finished { records, report })
+        Ok(Finished { records, report, turn })
     }
 
     /// Refuses to pay for another stage if the run has a cost limit and its cost so far is unknown.
@@ -159,7 +174,7 @@ impl Engine {
         progress: &RunProgress,
         later_is_stored: bool,
         cancel: &CancellationToken,
-    ) -> Result<StageRecord, RunFailure> {
+    ) -> Result<(StageRecord, Turn), RunFailure> {
         let mut spent = Usage::default();
         loop {
             let lease = StageLease::new(job.store, stage);
@@ -183,7 +198,7 @@ impl Engine {
         job: &Job<'_>,
         progress: &RunProgress,
         cancel: &CancellationToken,
-    ) -> Result<StageRecord, RunFailure> {
+    ) -> Result<(StageRecord, Turn), RunFailure> {
         let Attempt { stage, lease, spent, later_is_stored } = attempt;
         let started_at = self.clock.now();
         let earlier_usd = progress.spent_usd + job.lost_usd + spent.cost_usd;
@@ -212,6 +227,7 @@ impl Engine {
             failure
         })?;
         provenance.usage += spent;
+        let turn = self.turns.take(cancel).await;
         let unreadable = |error| RunFailure::from_compression(Some(stage), &error);
         let earlier = progress.earlier.outputs().map_err(unreadable)?;
         output.assign_ids();
@@ -234,7 +250,7 @@ impl Engine {
         }
         let finished_at: Timestamp = self.clock.now();
         let WriteMode { mode, flags_revision } = job.store.write_mode();
-        StageRecord::new(
+        let record = StageRecord::new(
             &output,
             &provenance,
             RecordContext {
@@ -248,8 +264,8 @@ impl Engine {
                 document: (stage == Stage::InputProcessing).then(|| DocumentFacts::of(job.document)),
                 brand: (stage == Stage::BrandContextualization).then(|| BrandFacts::of(job.brand)),
             },
-        )
-        .map_err(|error| RunFailure::from_record(Some(stage), &error))
+        );
+        record.map(|record| (record, turn)).map_err(|error| RunFailure::from_record(Some(stage), &error))
     }
 }
 

@@ -241,7 +241,7 @@ brand_values: [Craft, Care, Calm]
         events: &(dyn Fn(StageEvent) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<Finished, RunFailure> {
-        let engine = Engine { analyst, clock: Arc::new(BackwardClock::default()), cost_limit_usd: Some(1.0) };
+        let engine = Engine::new(analyst, Arc::new(BackwardClock::default()), Some(1.0));
         let job = Job {
             run: &self.run,
             store: &*self.store,

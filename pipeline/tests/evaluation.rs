@@ -29,7 +29,7 @@ fn data(path: &str) -> PathBuf {
 }
 
 fn engine(analyst: Arc<dyn pipeline::analyst::Analyst>) -> Engine {
-    Engine { analyst, clock: Arc::new(ManualClock::new()), cost_limit_usd: None }
+    Engine::new(analyst, Arc::new(ManualClock::new()), None)
 }
 
 fn set() -> EvaluationSet {

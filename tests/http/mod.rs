@@ -144,11 +144,7 @@ impl Service {
             token_hosts: Vec::new(),
         };
         let fetcher = Fetcher::new(documents, Deadlines::default()).unwrap();
-        let engine = Engine {
-            analyst: Arc::new(ExtractiveAnalyst::new()),
-            clock: clock.clone(),
-            cost_limit_usd: None,
-        };
+        let engine = Engine::new(Arc::new(ExtractiveAnalyst::new()), clock.clone(), None);
         let isolation =
             Isolation { program: Some(env!("CARGO_BIN_EXE_innovation").into()), ..Isolation::default() };
         let readers = Readers::new(isolation, clock.clone());
@@ -169,11 +165,7 @@ impl Service {
         };
         let tools = WorkerDeps {
             answers: AnswerCacheService::new(settings, answers),
-            sample_engine: Engine {
-                analyst: Arc::new(ExtractiveAnalyst::new()),
-                clock: clock.clone(),
-                cost_limit_usd: None,
-            },
+            sample_engine: engine.clone(),
             engine,
             fetcher: fetcher.clone(),
             downloads: Downloads::default(),

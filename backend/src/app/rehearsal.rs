@@ -72,7 +72,7 @@ pub fn rehearsal(config: Config, url: &SecretString, runs: u32) -> Result<Rehear
         router: router.clone(),
         flags,
         worker: worker.clone(),
-        engine: Engine { analyst, clock: clock.clone(), cost_limit_usd: None },
+        engine: Engine::new(analyst, clock.clone(), None),
         ocr: Ocr::new(config.ocr, Isolation::default(), clock.clone()),
         clock: clock.clone(),
     };

@@ -85,9 +85,10 @@ pub(super) fn wire_work(
     let brands = BrandFolder::new(&config.process.base_dir);
     let cost_limit_usd = config.analyst.cost_per_run_usd_max;
     let spend = SpendMeter::new(clock.clone());
+    let engine = Engine::new(analyst, clock.clone(), cost_limit_usd);
     let deps = WorkerDeps {
-        engine: Engine { analyst, clock: clock.clone(), cost_limit_usd },
-        sample_engine: Engine { analyst: extractive(), clock: clock.clone(), cost_limit_usd },
+        sample_engine: Engine { analyst: extractive(), ..engine.clone() },
+        engine,
         fetcher: fetcher.clone(),
         downloads: Downloads::default(),
         readers: readers.clone(),

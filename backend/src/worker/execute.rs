@@ -129,8 +129,9 @@ async fn work_from(
     };
     match outcome {
         WorkOutcome::Finished(finished) => {
-            let end = End::Completed { records: &finished.records, report: &finished.report };
-            Box::pin(finish(end)).await;
+            let Finished { records, report, mut turn } = finished;
+            let end = End::Completed { records: &records, report: &report };
+            turn.store(Box::pin(finish(end))).await;
         }
         WorkOutcome::Failed(failure) => {
             metrics::llm_cost(failure.usage.cost_usd);
