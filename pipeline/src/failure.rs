@@ -44,6 +44,32 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// All codes.
+    pub const ALL: [Self; 22] = [
+        Self::DocumentEncrypted,
+        Self::DocumentCorrupt,
+        Self::DocumentNoText,
+        Self::DocumentTooLarge,
+        Self::DocumentUnsupported,
+        Self::DocumentTimeout,
+        Self::DocumentUnavailable,
+        Self::BrandNotFound,
+        Self::BrandInvalid,
+        Self::LlmRateLimit,
+        Self::LlmCredits,
+        Self::LlmCostLimit,
+        Self::LlmAuth,
+        Self::LlmTimeout,
+        Self::LlmInvalidOutput,
+        Self::LlmTruncated,
+        Self::LlmRefused,
+        Self::LlmError,
+        Self::StorageUnavailable,
+        Self::Cancelled,
+        Self::CrashLoop,
+        Self::Internal,
+    ];
+
     /// The code as clients see it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -204,9 +230,15 @@ mod tests {
 
     #[test]
     fn codes_are_equal_in_json_and_text() {
-        for code in [FailureCode::DocumentNoText, FailureCode::LlmInvalidOutput, FailureCode::Internal] {
+        for code in FailureCode::ALL {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
+    }
+
+    #[test]
+    fn all_codes_are_listed() {
+        let schema = schemars::schema_for!(FailureCode);
+        assert_eq!(schema.get("enum"), Some(&serde_json::json!(FailureCode::ALL)));
     }
 
     #[test]

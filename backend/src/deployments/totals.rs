@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use pipeline::failure::FailureCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +12,16 @@ use crate::{
     telemetry::{
         metrics,
         metrics_json::{self, Sample},
+        names,
     },
 };
 
 /// The codes of a run that no store took.
-const STORAGE_FAILURES: [&str; 1] = ["STORAGE_UNAVAILABLE"];
+const STORAGE_FAILURES: [FailureCode; 1] = [FailureCode::StorageUnavailable];
 
 /// The codes of a run whose model's provider was away. A refused key is none: it may be this deployment's alone.
-const MODEL_FAILURES: [&str; 4] = ["LLM_RATE_LIMIT", "LLM_CREDITS", "LLM_TIMEOUT", "LLM_ERROR"];
+const MODEL_FAILURES: [FailureCode; 4] =
+    [FailureCode::LlmRateLimit, FailureCode::LlmCredits, FailureCode::LlmTimeout, FailureCode::LlmError];
 
 /// Counters that only grow while a process lives. Those of several processes can be added.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,10 +90,11 @@ pub(super) fn own_totals() -> Totals {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, not negative")]
-fn failed_runs(samples: &[Sample], codes: &[&str]) -> u64 {
+fn failed_runs(samples: &[Sample], codes: &[FailureCode]) -> u64 {
+    let is_one = |label: &String| codes.iter().any(|code| code.as_str() == label);
     let failed = |sample: &&Sample| {
-        sample.name == "innovation_runs_ended_total"
-            && sample.labels.get("code").is_some_and(|code| codes.contains(&code.as_str()))
+        sample.name.strip_suffix("_total") == Some(names::RUNS_ENDED.name)
+            && sample.labels.get("code").is_some_and(is_one)
     };
     samples.iter().filter(failed).map(|sample| sample.value).sum::<f64>() as u64
 }

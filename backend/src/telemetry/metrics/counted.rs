@@ -2,6 +2,7 @@
 
 use std::sync::{LazyLock, atomic::AtomicU64};
 
+use pipeline::failure::FailureCode;
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
@@ -131,6 +132,9 @@ impl Counted {
         }
         for status in ["COMPLETED", "CANCELLED"] {
             drop(self.runs_ended.get_or_create(&EndLabels { status, code: "NONE" }));
+        }
+        for code in FailureCode::ALL.map(FailureCode::as_str) {
+            drop(self.runs_ended.get_or_create(&EndLabels { status: "FAILED", code }));
         }
     }
 }
