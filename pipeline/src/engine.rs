@@ -143,9 +143,20 @@ impl Engine {
             events(StageEvent::Stored { meta: record.meta, item_count, elapsed });
         }
 
+        if turn.is_over() {
+            turn = self.turn(job.store, cancel).await;
+        }
         let records = progress.records()?;
         let report = report(&job, &records)?;
         Ok(Finished { records, report, turn })
+    }
+
+    /// Waits for a turn to work on an answer.
+    async fn turn(&self, store: &dyn RunStore, cancel: &CancellationToken) -> Turn {
+        store.note_wait(true);
+        let turn = self.turns.take(cancel).await;
+        store.note_wait(false);
+        turn
     }
 
     /// Refuses to pay for another stage if the run has a cost limit and its cost so far is unknown.
@@ -227,7 +238,7 @@ impl Engine {
             failure
         })?;
         provenance.usage += spent;
-        let turn = self.turns.take(cancel).await;
+        let turn = self.turn(job.store, cancel).await;
         let unreadable = |error| RunFailure::from_compression(Some(stage), &error);
         let earlier = progress.earlier.outputs().map_err(unreadable)?;
         output.assign_ids();

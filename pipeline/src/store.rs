@@ -56,6 +56,10 @@ pub trait RunStore: Send + Sync + std::fmt::Debug {
         true
     }
 
+    /// Notes that the run begins to wait until others have stored their answers, or that it has waited enough. The wait is one
+    /// for storage.
+    fn note_wait(&self, _is_waiting: bool) {}
+
     /// How a record made now would be written.
     fn write_mode(&self) -> WriteMode;
 

@@ -110,8 +110,8 @@ async fn killed_between_the_two_stores_a_cancellation_stands() {
     service.submit(&env.request("run-1")).await;
     eventually("the model is asked", async || env.model.calls() == 1).await;
     assert!(service.ask("POST", PATH, "*/*").await.is_none());
+    // The worker may have seen the row and closed the manifest by then.
     service.killed().await;
-    assert_eq!(env.manifest("run-1")["status"], "PROCESSING");
     let service = env.serve(&SHORT_LEASE).await;
     assert_eq!(service.ended("run-1").await["error"]["code"], "CANCELLED");
     eventually("files follow", async || env.manifest("run-1")["status"] == "CANCELLED").await;

@@ -103,7 +103,9 @@ async fn read_flags(service: &Service) {
 
 /// Reads the keys of the database before the first request, if it answers soon.
 async fn read_keys(service: &Service) {
-    if let Some(reader) = &service.keys {
+    // In FILE_ONLY, nobody connects to the database.
+    let is_asked = service.flags.effective().asks_database();
+    if let Some(reader) = service.keys.as_ref().filter(|_| is_asked) {
         let _ = timeout(START_TIMEOUT, reader.read()).await;
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     http::{codes, error::Problem},
-    reconciliation::{DeskError, Planned, ReconcileLook},
+    reconciliation::{DeskError, NAMED_MAX, Planned, ReconcileLook},
 };
 
 #[derive(Template)]
@@ -75,7 +75,9 @@ fn figures(look: &ReconcileLook, lost: &Lost, visit: &Visit) -> Vec<Markup> {
     };
     // A conflict stays when the pass that found it is no longer the last one.
     let in_conflict = look.conflicts.as_ref().map_or(status.conflicts, Vec::len);
-    let conflicts = Figure::new("Conflicts", count(in_conflict), "both versions are kept");
+    let more = if in_conflict == NAMED_MAX { "+" } else { "" };
+    let conflicts =
+        Figure::new("Conflicts", format!("{}{more}", count(in_conflict)), "both versions are kept");
     let failed = Figure::new("Failed", count(status.failed), "at their last attempt");
     let missing =
         Figure::new("Missing rows", count(status.missing_rows), "innovation reconcile --restore-rows");

@@ -20,7 +20,7 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The most runs that are named.
-const NAMED_MAX: usize = 100;
+pub(crate) const NAMED_MAX: usize = 100;
 
 /// The most runs whose plan is shown. Each costs a read of both sides.
 const PLANNED_MAX: usize = 50;

@@ -3,6 +3,7 @@
 mod desk;
 mod difference;
 
+pub(crate) use self::desk::NAMED_MAX;
 pub use self::{
     desk::{ConflictView, DeskError, Planned, ReconcileDesk, ReconcileLook},
     difference::{DifferenceRow, PartDifference, ROWS_MAX},

@@ -67,10 +67,9 @@ impl<'a> LeasedRun<'a> {
     }
 
     async fn waiting<T>(&self, work: impl Future<Output = T>) -> T {
-        self.lock_waited().since = Some(self.router.monotonic());
+        self.note_wait(true);
         let done = work.await;
-        let before = self.waited();
-        *self.lock_waited() = Waited { before, since: None };
+        self.note_wait(false);
         done
     }
 
@@ -104,6 +103,12 @@ impl RunStore for LeasedRun<'_> {
         let held = self.waiting(self.router.can_start_stage(self.fence).instrument(span)).await;
         // Any error occurs again, and is handled, where the stage waits for the lease.
         held.map_err(|error| self.note(error)).unwrap_or(false)
+    }
+
+    fn note_wait(&self, is_waiting: bool) {
+        let before = self.waited();
+        let since = is_waiting.then(|| self.router.monotonic());
+        *self.lock_waited() = Waited { before, since };
     }
 
     fn write_mode(&self) -> WriteMode {

@@ -5,7 +5,7 @@ use std::{sync::Arc, thread::available_parallelism, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +15,9 @@ const TURNS_A_CORE: usize = 64;
 
 /// A store that takes longer than this is away, or somebody holds the row. Then the turn goes to another run.
 const STORED_WITHIN: Duration = Duration::from_secs(2);
+
+/// A run that is stopped has some seconds left. Turns change hands within milliseconds, unless the store is away.
+const STOPPED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many runs work on their answers at the same time. Engines of one process share it.
 #[derive(Debug, Clone)]
@@ -33,12 +36,18 @@ impl Turns {
         Self(Arc::new(Semaphore::new(turns)))
     }
 
-    /// Waits for a turn. A run that is stopped does not wait: its answer was paid for, and is to be stored before the end.
+    /// Waits for a turn. A run that is stopped waits for a moment only: its answer was paid for, and is to be stored before the
+    /// end.
     pub(super) async fn take(&self, cancel: &CancellationToken) -> Turn {
+        let patience = async {
+            cancel.cancelled().await;
+            sleep(STOPPED_WITHIN).await;
+        };
         let permit = tokio::select! {
+            biased;
             // Nobody closes the semaphore.
             permit = self.0.clone().acquire_owned() => permit.ok(),
-            () = cancel.cancelled() => None,
+            () = patience => None,
         };
         Turn(permit)
     }
@@ -49,6 +58,11 @@ impl Turns {
 pub struct Turn(Option<OwnedSemaphorePermit>);
 
 impl Turn {
+    /// Whether the run has to wait for a turn before it goes on.
+    pub(super) const fn is_over(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Waits until something is stored, and gives the turn back if that takes long.
     pub async fn store<T>(&mut self, storing: impl Future<Output = T>) -> T {
         let mut storing = std::pin::pin!(storing);

@@ -59,7 +59,6 @@ const SURROUNDING: &[&str] = &[
     "pagination",
     "pager",
     "paging",
-    "comment",
     "comments",
     "commentlist",
     "respond",
@@ -201,14 +200,12 @@ pub(super) fn naming(names: &str) -> Naming {
 }
 
 /// Whether an id is made of the first words of a heading: a place that links lead to, not the name of a part.
-pub(super) fn is_anchor<'h>(id: &str, heading: impl Iterator<Item = &'h str>) -> bool {
+pub(super) fn is_anchor<'h>(id: &'h str, heading: impl Iterator<Item = &'h str>) -> bool {
     const WORDS_MAX: usize = 50;
-    let letters = |text: &str| -> String {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-    };
+    let letters = |text: &'h str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase);
     let words = id.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).count();
-    let heading: String = heading.take(WORDS_MAX).map(letters).collect();
-    words > 1 && words <= WORDS_MAX && heading.starts_with(&letters(id))
+    let mut heading = heading.flat_map(letters);
+    (2..=WORDS_MAX).contains(&words) && letters(id).all(|c| heading.next() == Some(c))
 }
 
 /// `relatedPosts_list` → `related-posts-list`.

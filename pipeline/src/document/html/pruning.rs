@@ -15,8 +15,10 @@ pub(super) struct Pruning<'p> {
     pub(super) page: &'p Page,
     pub(super) weights: Vec<Weight>,
     pub(super) is_out: Vec<bool>,
-    /// The worth of what is left.
+    /// The worth of what was left when it was weighed last.
     pub(super) total: usize,
+    /// The worth of what is left now. A part within another one may be subtracted twice.
+    left: usize,
     /// The first and the last main heading.
     titles: Option<(usize, usize)>,
 }
@@ -27,7 +29,7 @@ impl<'p> Pruning<'p> {
         let first = titles.next();
         let titles = first.map(|first| (first, titles.next_back().unwrap_or(first)));
         let total = weights.first().map_or(0, |weight| weight.worth);
-        Self { page, weights, is_out: vec![false; page.len()], total, titles }
+        Self { page, weights, is_out: vec![false; page.len()], total, left: total, titles }
     }
 }
 
@@ -42,6 +44,7 @@ impl Pruning<'_> {
         if self.is_out.get(index) == Some(&true) {
             return;
         }
+        self.left = self.left.saturating_sub(self.weight(index).worth);
         let end = self.page.end(index);
         if let Some(nodes) = self.is_out.get_mut(index..end) {
             nodes.fill(true);
@@ -89,6 +92,7 @@ impl Pruning<'_> {
             }
         }
         self.total = self.weight(0).worth;
+        self.left = self.total;
     }
 
     pub(super) fn is_small(&self, index: usize, percent: usize) -> bool {
@@ -99,7 +103,7 @@ impl Pruning<'_> {
     pub(super) fn leaves_article(&self, index: usize) -> bool {
         let has_title =
             self.titles.is_some_and(|(first, last)| first < index || last >= self.page.end(index));
-        has_title && self.total.saturating_sub(self.weight(index).worth) >= ARTICLE_MIN
+        has_title && self.left.saturating_sub(self.weight(index).worth) >= ARTICLE_MIN
     }
 
     /// Whether the node is a part of a line that says more: a link in a sentence, whatever its class says.
@@ -115,8 +119,8 @@ impl Pruning<'_> {
         }
         let around = self.weight(block);
         let holds_blocks = || {
-            let inner = block + 1..self.page.end(block).min(block + NEAR);
-            inner.into_iter().any(|inner| is_block(self.page.name(inner)))
+            let inner = block + 1..self.page.end(block);
+            inner.len() > NEAR || inner.into_iter().any(|inner| is_block(self.page.name(inner)))
         };
         block != index && around.letters.saturating_sub(self.weight(index).letters) >= LINE && !holds_blocks()
     }

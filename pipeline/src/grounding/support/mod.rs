@@ -5,15 +5,13 @@
 
 mod language;
 mod prepared;
+mod sentences;
 mod verdict;
 mod words;
 
 use std::collections::BTreeMap;
 
-use self::{
-    prepared::Library,
-    verdict::{Material, sentences},
-};
+use self::{prepared::Library, sentences::sentences, verdict::Material};
 use super::{
     claim_support::{ClaimSupport, Support},
     claims::{self, ItemClaims},

@@ -5,7 +5,11 @@ use std::{
     rc::Rc,
 };
 
-use super::{language::Language, verdict::is_negated, verdict::sentences, words::content_words};
+use super::{
+    language::Language,
+    sentences::{is_negated, sentences},
+    words::content_words,
+};
 use crate::grounding::number_set::NumberSet;
 
 /// The words and numbers of one or more texts.

@@ -5,6 +5,7 @@ use std::{collections::HashSet, rc::Rc};
 use super::{
     language::Language,
     prepared::{Library, Prepared},
+    sentences::{is_negated, sentences},
     words::{ContentWord, content_words},
 };
 use crate::grounding::{
@@ -25,11 +26,6 @@ const SAME_SHARE: f64 = 0.6;
 const MATERIAL_CHARS_MAX: usize = 60_000;
 /// The shortest beginning that makes two stems of one word: `subscrib` and `subscript`.
 const COMMON_CHARS: usize = 6;
-
-const NEGATIONS: [&str; 22] = [
-    "not", "no", "never", "nobody", "none", "neither", "cannot", "without", "nicht", "kein", "keine",
-    "keinen", "nie", "ohne", "pas", "jamais", "sans", "nunca", "não", "sem", "niet", "geen",
-];
 
 /// The quotes of an item, prepared for judging its claims.
 pub(super) struct Material<'a> {
@@ -141,29 +137,4 @@ fn holds(sets: &[&HashSet<String>], stem: &str) -> bool {
     let Some((end, _)) = stem.char_indices().nth(COMMON_CHARS) else { return false };
     let beginning = stem.get(..end).unwrap_or(stem);
     sets.iter().any(|words| words.iter().any(|word| word.starts_with(beginning)))
-}
-
-pub(super) fn is_negated(sentence: &str) -> bool {
-    let lower = sentence.to_lowercase().replace('’', "'");
-    let mut words = lower.split(|c: char| !c.is_alphabetic() && c != '\'');
-    words.any(|word| word.ends_with("n't") || NEGATIONS.contains(&word))
-}
-
-/// The sentences of a text, roughly: a full stop within a number or an abbreviation ends none.
-pub(super) fn sentences(text: &str) -> Vec<&str> {
-    let mut sentences = Vec::new();
-    let mut start = 0;
-    for (at, c) in text.char_indices() {
-        let end = at + c.len_utf8();
-        let is_end = matches!(c, '!' | '?' | ';' | '\n' | '。' | '！' | '？')
-            || (c == '.'
-                && text.get(end..).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\n', '”'])));
-        if is_end {
-            sentences.extend(text.get(start..end));
-            start = end;
-        }
-    }
-    sentences.extend(text.get(start..));
-    sentences.retain(|sentence| sentence.contains(char::is_alphanumeric));
-    sentences
 }

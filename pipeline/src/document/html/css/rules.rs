@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::marks::{divided, marks, without_comments};
 use super::media::holds_on_screen;
 use super::property::{Property, Value};
 use super::selector::Selector;
@@ -60,6 +61,8 @@ impl Rules {
     fn block(&mut self, sheet: &str, depth: usize) {
         let mut rest = sheet;
         while let Some((before, after)) = split_at_brace(rest) {
+            // A browser reads over a semicolon between the rules of a block.
+            let before = if depth > 0 { before.trim_start_matches([';', ' ', '\n', '\t']) } else { before };
             let prelude = without_statements(before);
             let length = block_length(after);
             let body = after.get(..length).unwrap_or_default();
@@ -68,7 +71,7 @@ impl Rules {
                 if depth < DEPTH_MAX && holds_on_screen(&at_rule.to_ascii_lowercase()) {
                     self.block(body, depth + 1);
                 }
-            } else if !prelude.contains([';', '}']) {
+            } else if last_end(prelude).is_none() {
                 self.rules_of(prelude, body, depth);
             }
         }
@@ -81,7 +84,7 @@ impl Rules {
         }
         let (mut own, mut nested, mut rest) = (String::new(), Vec::new(), body);
         while let Some((before, after)) = split_at_brace(rest) {
-            let start = before.rfind([';', '}']).map_or(0, |at| at + 1);
+            let start = last_end(before).map_or(0, |at| at + 1);
             let (declarations, prelude) = before.split_at(start);
             own.push_str(declarations);
             let length = block_length(after);
@@ -251,50 +254,6 @@ fn joined(around: &str, nested: &str) -> Option<String> {
     Some(list)
 }
 
-/// Follows the quotes and escapes of a style sheet.
-#[derive(Default)]
-struct Quotes {
-    open: Option<char>,
-    is_escaped: bool,
-}
-
-impl Quotes {
-    /// Whether the next character of the sheet has its meaning, because it stands in no quotes and after no backslash.
-    fn means(&mut self, c: char) -> bool {
-        let is_escaped = self.is_escaped;
-        self.is_escaped = c == '\\' && !is_escaped;
-        match self.open {
-            _ if is_escaped => false,
-            // The end of a line ends a string that nobody has closed.
-            Some(open) => {
-                if c == open || c == '\n' {
-                    self.open = None;
-                }
-                false
-            }
-            None => {
-                self.open = Some(c).filter(|c| matches!(c, '"' | '\''));
-                true
-            }
-        }
-    }
-}
-
-/// The parts between separators. A separator in brackets or quotes divides nothing.
-fn divided(text: &str, separator: char) -> impl Iterator<Item = &str> {
-    let (mut depth, mut quotes) = (0_usize, Quotes::default());
-    text.split(move |c: char| {
-        if quotes.means(c) {
-            match c {
-                '(' | '[' => depth += 1,
-                ')' | ']' => depth = depth.saturating_sub(1),
-                _ => return c == separator && depth == 0,
-            }
-        }
-        false
-    })
-}
-
 /// The text before a block, without the statements before it that end in a semicolon, such as `@import`. In a selector, a
 /// semicolon makes the rule invalid (CSS Syntax Module Level 3, "consume a qualified rule").
 fn without_statements(before: &str) -> &str {
@@ -310,17 +269,15 @@ fn without_statements(before: &str) -> &str {
 
 /// The text before the first brace that opens a block, and the text behind it.
 fn split_at_brace(text: &str) -> Option<(&str, &str)> {
-    let mut quotes = Quotes::default();
-    let at = text.find(|c: char| quotes.means(c) && c == '{')?;
+    let (at, _) = marks(text).find(|(_, c)| *c == '{')?;
     Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The length of a block up to the brace that closes it.
 fn block_length(text: &str) -> usize {
-    let (mut depth, mut quotes) = (0_usize, Quotes::default());
-    for (at, c) in text.char_indices() {
+    let mut depth = 0_usize;
+    for (at, c) in marks(text) {
         match c {
-            _ if !quotes.means(c) => {}
             '{' => depth += 1,
             '}' if depth == 0 => return at,
             '}' => depth -= 1,
@@ -330,17 +287,9 @@ fn block_length(text: &str) -> usize {
     text.len()
 }
 
-/// A style sheet without its comments.
-pub(in crate::document) fn without_comments(sheet: &str) -> String {
-    let mut out = String::with_capacity(sheet.len());
-    let mut rest = sheet;
-    while let Some((before, after)) = rest.split_once("/*") {
-        out.push_str(before);
-        rest = after.split_once("*/").map_or("", |(_, after)| after);
-    }
-    out.push_str(rest);
-    // Old pages hide their style sheets from older browsers.
-    out.replace("<!--", "").replace("-->", "")
+/// Where a declaration or a block ends last.
+fn last_end(text: &str) -> Option<usize> {
+    marks(text).filter(|(_, c)| matches!(c, ';' | '}')).last().map(|(at, _)| at)
 }
 
 #[cfg(test)]

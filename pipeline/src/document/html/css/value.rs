@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::color::color;
+use super::marks::divided;
 use super::property::{Property, Value};
 use super::variables::closed;
 
@@ -28,7 +29,7 @@ pub(super) fn declarations(block: &str) -> Vec<Declaration> {
     /// More in one block are no style. A design system declares some hundred custom properties in one.
     const DECLARATIONS_MAX: usize = 2_000;
     let mut found = Vec::new();
-    for declaration in block.split(';').take(DECLARATIONS_MAX) {
+    for declaration in divided(block, ';').take(DECLARATIONS_MAX) {
         let Some((name, value)) = declaration.split_once(':') else { continue };
         let (value, is_important) = match value.split_once('!') {
             Some((value, rest)) => (value.trim(), rest.trim().eq_ignore_ascii_case("important")),

@@ -69,3 +69,12 @@ fn a_list_of_links_in_an_article_of_lists_stays() {
     assert!(text(&page("article")).contains("Fault 5 is corrected"));
     assert!(!text(&page("div")).contains("Fault 5 is corrected"));
 }
+
+#[test]
+fn a_page_of_posts_keeps_them() {
+    let posts =
+        "<div class=comment><p>A reader writes a post of some length to the thread.</p></div>".repeat(60);
+    assert!(text(&format!("<h1>Thread</h1><p>What do you think?</p>{posts}")).contains("to the thread"));
+    let code = "<pre><code><span class=hljs-comment># install it first</span>\npip install it</code></pre>";
+    assert!(text(&format!("<h1>Guide</h1>{}{code}", sentences(8))).contains("# install it first"));
+}

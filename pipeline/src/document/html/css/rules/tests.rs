@@ -57,6 +57,16 @@ fn quotes_and_escapes_hold_no_syntax() {
         r#"b::after{content:"\"}"}"#,
         r#"b[title="{"]{color:red}"#,
         "b{content:'never closed\n}",
+        "b{content:\"\\\r\n\"}",
+        "b{content:'never closed\r}",
+        "b{background:url(it's.png)}",
+        "b{background:URL( {it's} )}",
+        "b{background:url(data:image/*;base64,eA==)}",
+        "@import url(it's.css);",
+        r#"b{content:"/*"}"#,
+        "b{content:curl('}')}",
+        r#".no,[title=";"]{display:none}"#,
+        r#".no{display:none;content:"x;display:block"}"#,
     ] {
         assert_hides(&format!("{before} p.no{{display:none}}"), "<p>seen</p><p class=no>secret</p>");
     }
