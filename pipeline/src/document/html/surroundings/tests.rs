@@ -51,7 +51,7 @@ fn comments_and_sidebars_longer_than_the_article_go() {
     for around in [format!("<div id=comments>{long}</div>"), format!("<aside class=sidebar>{long}</aside>")] {
         let article = |length| format!("<div><h1>The report</h1>{}</div>{around}", sentences(length));
         assert!(!text(&article(12)).contains("opinions"), "{around:.20}");
-        // What a page mostly consists of is its text.
+        // A page keeps what it mostly consists of.
         assert!(text(&article(2)).contains("opinions"), "{around:.20}");
     }
 }
