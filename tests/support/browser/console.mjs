@@ -25,9 +25,15 @@ async function inspect(one, answer, name, isAudited) {
   one.place = `${name} ${one.view.name}`;
   if (answer.status() >= 400 && !order.refused?.includes(name)) one.add("status", answer.status());
   if (!answer.headers()["content-security-policy"]?.startsWith("default-src 'none'")) one.add("policy", "none");
-  const page = await one.page.evaluate(() => ({
+  const page = await one.page.evaluate(async () => ({
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null,
+    paint: await new Promise((resolve) => {
+      // A page may have loaded before it is painted.
+      const isFirst = ({ name }) => name === "first-contentful-paint";
+      const seen = (list) => list.getEntries().filter(isFirst).forEach((entry) => resolve(entry.startTime));
+      new PerformanceObserver(seen).observe({ type: "paint", buffered: true });
+      setTimeout(resolve, 2_000, null);
+    }),
     headings: document.querySelectorAll("h1").length,
     styled: getComputedStyle(document.body).display === "grid",
     banners: document.querySelectorAll(".notice.warn strong").length,
