@@ -7,9 +7,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::filled::{Filled, OPERATION_PAGE};
+use super::{
+    content::{submit, two_runs},
+    filled::{Filled, OPERATION_PAGE},
+};
 use crate::{
-    control_plane::{ADMIN_KEY, CLIENT_KEY, KEYS, ask},
+    control_plane::{ADMIN_KEY, KEYS},
     support::{
         postgres::Stop,
         root,
@@ -101,21 +104,6 @@ fn look_and_stop(env: &mut TestEnv, order: &Value) -> Value {
     tokio::task::block_in_place(|| look("console.mjs", order, |_| env.postgres().stop(Stop::Immediate)))
 }
 
-/// A service with one complete run and one that has failed.
-async fn two_runs(env: &TestEnv) -> Service {
-    let service = env.serve(&KEYS).await;
-    let submit = async |id: &str, status: &str| {
-        let answer = ask(&service, CLIENT_KEY, "POST", "/run", Some(env.request(id))).await;
-        assert_eq!(answer.status, 202, "{}", answer.body);
-        let stored = format!(r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = '{id}'"#);
-        env.wait_for_value(&stored, status).await;
-    };
-    submit("run-1", "COMPLETED").await;
-    fail_after(env, 1);
-    submit("run-2", "FAILED").await;
-    service
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_serves_every_person() {
     let mut filled = Filled::start().await;
@@ -142,8 +130,7 @@ async fn every_page_serves_every_screen_and_away() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_and_forms_are_enough_for_a_person() {
     let mut env = TestEnv::with_database().await;
-    let service = two_runs(&env).await;
-    env.wait_until_synced("run-2").await;
+    let service = two_runs(&env, &[]).await;
     let pages =
         json!([["overview", "/console"], ["runs", "/console/runs"], ["run-failed", "/console/runs/run-2"]]);
     let more =
@@ -166,9 +153,7 @@ async fn a_retried_run_is_followed_by_keys() {
     let env = TestEnv::with_database().await;
     let service = env.serve(&KEYS).await;
     fail_after(&env, 1);
-    let submitted = ask(&service, CLIENT_KEY, "POST", "/run", Some(env.request("run-1"))).await;
-    assert_eq!(submitted.status, 202, "{}", submitted.body);
-    env.wait_for_value(r#"SELECT "status"::text FROM "PipelineRun""#, "FAILED").await;
+    submit(&env, &service, "run-1", "FAILED").await;
     env.model.hold();
     let order =
         json!({"address": format!("http://127.0.0.1:{}", service.port), "key": ADMIN_KEY, "run": "run-1"});

@@ -46,7 +46,8 @@ fn cells(page: &str, first: &str) -> Vec<String> {
     rows.find(|row| row[0].starts_with(first)).unwrap_or_else(|| panic!("{first}: {page}"))
 }
 
-async fn submit(env: &TestEnv, service: &Service, run: &str, status: &str) {
+/// Submits a run, and waits until its row has a status.
+pub(super) async fn submit(env: &TestEnv, service: &Service, run: &str, status: &str) {
     let answer = ask(service, CLIENT_KEY, "POST", "/run", Some(env.request(run))).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
     env.wait_for_value(&format!(r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = '{run}'"#), status)
@@ -54,7 +55,7 @@ async fn submit(env: &TestEnv, service: &Service, run: &str, status: &str) {
 }
 
 /// A service with a run that is complete, and one that has failed after its first stage.
-async fn two_runs(env: &TestEnv, more: &[(&str, &str)]) -> Service {
+pub(super) async fn two_runs(env: &TestEnv, more: &[(&str, &str)]) -> Service {
     let service = env.serve(&[&KEYS[..], more].concat()).await;
     submit(env, &service, "run-1", "COMPLETED").await;
     fail_after(env, 1);

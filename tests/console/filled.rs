@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::content::submit;
 use crate::{
     alerts::{FAST, others::Others, wait_for},
     control_plane::{ADMIN_KEY, CLIENT_KEY, KEYS, ask},
@@ -120,10 +121,7 @@ impl Filled {
     }
 
     async fn submit(&self, id: &str, status: &str) {
-        let answer = ask(&self.service, CLIENT_KEY, "POST", "/run", Some(self.env.request(id))).await;
-        assert_eq!(answer.status, 202, "{}", answer.body);
-        let stored = format!(r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = '{id}'"#);
-        self.env.wait_for_value(&stored, status).await;
+        submit(&self.env, &self.service, id, status).await;
     }
 
     /// Asks for a brand whose profile is invalid, until the arbiter has judged the deployment.

@@ -289,7 +289,7 @@ impl Pruning<'_> {
     }
 }
 
-/// What an element's names say of the element. An id that repeats the element's heading names no part of the page.
+/// Judges an element by its names. An id that repeats the element's heading names no part of the page.
 fn naming_of(page: &Page, index: usize) -> Naming {
     let name = |name: &str| page.attribute(index, name).unwrap_or_default();
     let (id, classes) = (name("id"), naming(name("class")));
