@@ -1,6 +1,7 @@
 //! `ActualText`: a text that stands for the glyphs of a span, such as a word whose font cannot say its letters.
 
-use super::glyph::GlyphPage;
+use super::bidi::is_rtl_mark;
+use super::glyph::{Glyph, GlyphPage};
 use super::readable::push_kept;
 use super::sight::Note;
 use super::spans::Actual;
@@ -15,7 +16,12 @@ const SAME_LINE: f64 = 0.5;
 /// Lets the text of a span stand for its glyphs, which are the last of the page.
 pub(super) fn replace(actual: &Actual, page: &mut GlyphPage, notes: &mut Vec<Note>) {
     let Some(glyphs) = page.glyphs.get(actual.first..) else { return };
-    let (Some(first), Some(note)) = (glyphs.first().copied(), notes.get(actual.first).copied()) else {
+    // Letters have room on the line. A mark, which programs draw before or after its letter, has none.
+    let is_mark = |glyph: &Glyph| page.text_of(glyph).chars().all(is_rtl_mark);
+    let letters = || glyphs.iter().filter(|glyph| !is_mark(glyph));
+    let (Some(first), Some(note)) =
+        (letters().next().or(glyphs.first()).copied(), notes.get(actual.first).copied())
+    else {
         return;
     };
     let own: String = glyphs.iter().map(|glyph| page.text_of(glyph)).collect();
@@ -34,7 +40,7 @@ pub(super) fn replace(actual: &Actual, page: &mut GlyphPage, notes: &mut Vec<Not
     if !is_one_line && !own.contains(char::REPLACEMENT_CHARACTER) {
         return;
     }
-    let end = glyphs.iter().rev().find(|glyph| on_line(glyph.end)).map_or(first.end, |glyph| glyph.end);
+    let end = letters().rev().find(|glyph| on_line(glyph.end)).map_or(first.end, |glyph| glyph.end);
     page.glyphs.truncate(actual.first);
     notes.truncate(actual.first);
     let text_start = page.text.len() as u32;
@@ -43,7 +49,7 @@ pub(super) fn replace(actual: &Actual, page: &mut GlyphPage, notes: &mut Vec<Not
     }
     let text_end = page.text.len() as u32;
     if text_end > text_start {
-        page.glyphs.push(super::glyph::Glyph { text_start, text_end, end, ..first });
+        page.glyphs.push(Glyph { text_start, text_end, end, ..first });
         notes.push(note);
     }
 }

@@ -26,6 +26,11 @@ pub(super) fn is_rtl(c: char) -> bool {
         && matches!(bidi_class(c), BidiClass::R | BidiClass::AL)
 }
 
+/// Whether the character is a mark above or below a letter of Hebrew or Arabic.
+pub(super) fn is_rtl_mark(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}') && is_combining_mark(c)
+}
+
 /// The number of letters that are read from the right, and from the left.
 pub(super) fn letters(text: &str) -> (usize, usize) {
     text.chars().fold((0, 0), |(right, left), c| {

@@ -14,7 +14,7 @@ use super::charmap::Fonts;
 use super::glyph::{Glyph, raised};
 use super::layers::Layers;
 use super::naming::Naming;
-use super::placement::{PenUnits, Slant, end_of};
+use super::placement::{PenUnits, Slant, end_of, ink_of_mark};
 use super::shapes::{bounds_of, boxes_of};
 use super::sheet::Sheet;
 use super::sight::Drawn;
@@ -162,6 +162,7 @@ impl<'a> Device<'a> for TextDevice<'_> {
             } else {
                 (direction, end_of(advance, here, next_origin, slant, pen_unit))
             };
+            let (origin, end) = ink_of_mark(glyph, &text, here).map_or((origin, end), |ink| (ink, ink));
             let starts_run = self.sheet.len() == first_kept;
             let glyph = Glyph { text_start: 0, text_end: 0, origin, end, size, direction, bold, starts_run };
             let reason = self.reason(&shared, &glyph);

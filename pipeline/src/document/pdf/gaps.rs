@@ -32,14 +32,13 @@ pub(super) struct Spacing {
 impl Spacing {
     /// The spacing of glyphs in their order from left to right.
     pub(super) fn of(placed: &[Placed]) -> Self {
-        let mut gaps: Vec<f64> = placed
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [one, next] if !is_leader(one, next) && !one.is_blank() && !next.is_blank() => {
-                    Some(one.gap_to(next) / one.smaller(next))
-                }
-                _ => None,
-            })
+        // A mark without room of its own stands within its letter, and makes no gap.
+        let with_room = placed.iter().filter(|it| it.kind != Kind::Mark || it.end_x > it.start.x);
+        let mut gaps: Vec<f64> = with_room
+            .clone()
+            .zip(with_room.skip(1))
+            .filter(|(one, next)| !is_leader(one, next) && !one.is_blank() && !next.is_blank())
+            .map(|(one, next)| one.gap_to(next) / one.smaller(next))
             .collect();
         gaps.sort_by(f64::total_cmp);
         // Digits are never spaced out. Numbers side by side would look the same.

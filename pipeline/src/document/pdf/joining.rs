@@ -4,6 +4,7 @@ use super::bidi::{self, Flow};
 use super::gaps::Spacing;
 use super::glyph::GlyphPage;
 use super::placed::{Kind, Placed};
+use super::rtl_marks::in_page_order;
 use super::segment::{Hole, SEGMENT_GAP, Segment};
 
 /// How far a baseline may move within a segment. Superscripts stay in; the next line does not.
@@ -47,7 +48,10 @@ impl Builder<'_> {
     }
 
     fn continues(&self, next: &Placed) -> bool {
-        let Some(last) = self.open.iter().rev().find(|placed| !placed.is_blank()) else {
+        // A mark stands above or below a letter, so the letter before it shows how far the line goes.
+        let printed = || self.open.iter().rev().filter(|placed| !placed.is_blank());
+        let Some(last) = printed().find(|placed| placed.kind != Kind::Mark).or_else(|| printed().next())
+        else {
             return true;
         };
         let size = last.glyph.size.max(next.glyph.size).max(0.01);
@@ -162,45 +166,4 @@ fn is_spacing_sign(c: char) -> bool {
 
 fn near(last: &Placed, mark: &Placed, size: f64) -> bool {
     mark.start.x > last.start.x - size && mark.start.x < last.end_x + size
-}
-
-/// The glyphs from left to right, each mark behind the letter at its place.
-fn in_page_order(open: &[Placed]) -> Vec<Placed> {
-    let (marks, mut letters): (Vec<Placed>, Vec<Placed>) = open.iter().partition(|it| it.kind == Kind::Mark);
-    letters.sort_by(|a, b| a.start.x.total_cmp(&b.start.x));
-    if marks.is_empty() {
-        return letters;
-    }
-    // Each mark goes to the letter that reaches over its place, or else to the nearest one.
-    let mut homes: Vec<(usize, Placed)> = marks.iter().map(|mark| (home(&letters, mark), *mark)).collect();
-    homes.sort_by_key(|(home, _)| *home);
-    let mut homes = homes.into_iter().peekable();
-    let mut ordered = Vec::with_capacity(open.len());
-    for (index, letter) in letters.into_iter().enumerate() {
-        ordered.push(letter);
-        while let Some((_, mark)) = homes.next_if(|(home, _)| *home == index) {
-            ordered.push(mark);
-        }
-    }
-    ordered
-}
-
-/// The index of the letter that carries the mark.
-fn home(letters: &[Placed], mark: &Placed) -> usize {
-    const REACH: usize = 2;
-    let at = letters.partition_point(|letter| letter.start.x <= mark.start.x);
-    let distance = |letter: &Placed| {
-        if letter.is_blank() {
-            return f64::INFINITY;
-        }
-        (letter.start.x - mark.start.x).max(mark.start.x - letter.end_x).max(0.0)
-    };
-    let first = at.saturating_sub(REACH);
-    letters
-        .iter()
-        .enumerate()
-        .skip(first)
-        .take(2 * REACH)
-        .min_by(|(_, a), (_, b)| distance(a).total_cmp(&distance(b)))
-        .map_or(first, |(index, _)| index)
 }

@@ -48,6 +48,7 @@ mod reading;
 mod recoded;
 mod render;
 mod repeats;
+mod rtl_marks;
 mod scripts;
 mod segment;
 mod shapes;

@@ -1,7 +1,9 @@
 //! The place of a glyph: its size, its writing direction, and where the pen stands after it.
 
 use hayro_interpret::font::{Glyph as FontGlyph, PositionedGlyph};
-use hayro_interpret::kurbo::{Affine, Point, Vec2};
+use hayro_interpret::kurbo::{Affine, Point, Shape, Vec2};
+
+use super::bidi::is_rtl_mark;
 
 /// How far the glyph moves the pen, in thousandths of its size.
 pub(super) fn advance(glyph: &FontGlyph<'_>) -> Option<f64> {
@@ -92,6 +94,17 @@ pub(super) fn end_of(
         Some(next) if (0.0..1.2 * slant.size).contains(&(next - origin).dot(slant.direction)) => next,
         _ => origin + slant.direction * (0.5 * slant.size),
     }
+}
+
+/// The place on the baseline that is level with the middle of a mark's ink, for the marks of Hebrew and Arabic. Only the ink
+/// says which letter carries the mark: programs draw marks before or after their letters, and put the origin anywhere.
+pub(super) fn ink_of_mark(glyph: &FontGlyph<'_>, text: &str, placed: Affine) -> Option<Point> {
+    let FontGlyph::Outline(outline) = glyph else { return None };
+    if !text.chars().next().is_some_and(is_rtl_mark) {
+        return None;
+    }
+    let ink = outline.outline().bounding_box();
+    (ink.width() > 0.0).then(|| placed * Point::new(ink.center().x, 0.0))
 }
 
 /// The size and the writing direction in a glyph's transform. All glyphs of a line share them.
