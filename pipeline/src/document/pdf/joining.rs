@@ -15,6 +15,9 @@ const SMALL_SHIFT: f64 = 0.5;
 /// How far the pen may move back within a segment. Strong kerning and accents stay in.
 const BACKWARD_GAP: f64 = -0.6;
 
+/// So many marks and their letter are looked back at.
+const MARKS_MAX: usize = 16;
+
 /// A gap of this share of the size has room for a small letter.
 const HOLE: f64 = 0.36;
 
@@ -49,7 +52,8 @@ impl Builder<'_> {
 
     fn continues(&self, next: &Placed) -> bool {
         // A mark stands above or below a letter, so the letter before it shows how far the line goes.
-        let printed = || self.open.iter().rev().filter(|placed| !placed.is_blank());
+        // No letter of a language has more marks, and a page of nothing but marks is not searched again for each of them.
+        let printed = || self.open.iter().rev().filter(|placed| !placed.is_blank()).take(MARKS_MAX);
         let Some(last) = printed().find(|placed| placed.kind != Kind::Mark).or_else(|| printed().next())
         else {
             return true;
