@@ -75,8 +75,8 @@ impl Overprints {
         {
             let index = self.entries.len() as u32;
             // The marks of two narrow letters stand nearer to each other, and at other heights, than any two letters.
-            let is_mark = text.chars().next().is_some_and(is_rtl_mark);
-            let reach = if known.is_some() || is_mark { SAME_PLACE_AGAIN } else { SAME_PLACE };
+            let is_near = known.is_some() || text.starts_with(is_rtl_mark);
+            let reach = if is_near { SAME_PLACE_AGAIN } else { SAME_PLACE };
             let glyph = known.map_or(glyph, |known| known.glyph);
             self.entries.push(Entry { origin, hash, next: *head, glyph, reach });
             *head = index;

@@ -100,7 +100,7 @@ pub(super) fn end_of(
 /// says which letter carries the mark: programs draw marks before or after their letters, and put the origin anywhere.
 pub(super) fn ink_of_mark(glyph: &FontGlyph<'_>, text: &str, placed: Affine) -> Option<Point> {
     let FontGlyph::Outline(outline) = glyph else { return None };
-    if !text.chars().next().is_some_and(is_rtl_mark) {
+    if !text.starts_with(is_rtl_mark) {
         return None;
     }
     let ink = outline.outline().bounding_box();

@@ -1,4 +1,4 @@
-//! Which letter of Hebrew or Arabic carries a mark.
+//! Finds the letter of Hebrew or Arabic that carries a mark.
 
 use super::placed::{Kind, Placed};
 
@@ -7,68 +7,78 @@ const REACH: f64 = 0.35;
 /// A mark that is nearer to one letter than to another by so much says which of them carries it.
 const CLEAR: f64 = 0.1;
 
-/// The side on which programs draw the letter of a mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Before,
-    After,
+/// A glyph with its number in the order of drawing.
+type Drawn<'d> = (usize, &'d Placed);
+
+/// A mark, and the letters that are drawn next before it and next after it.
+struct Mark<'d> {
+    drawn: Drawn<'d>,
+    before: Option<Drawn<'d>>,
+    after: Option<Drawn<'d>>,
 }
 
 /// The glyphs from left to right, each mark behind its letter.
 pub(super) fn in_page_order(drawn: &[Placed]) -> Vec<Placed> {
-    let homes = homes(drawn);
-    let mut order: Vec<(usize, &Placed)> = homes.into_iter().zip(drawn).collect();
-    let start = |at: usize| drawn.get(at).map_or(0.0, |letter| letter.start.x);
-    order.sort_by(|(a, one), (b, other)| {
+    // A letter goes with itself.
+    let mut homes: Vec<Drawn<'_>> = drawn.iter().enumerate().collect();
+    for ((at, _), letter) in carriers(drawn) {
+        if let Some(home) = homes.get_mut(at) {
+            *home = letter;
+        }
+    }
+    let mut order: Vec<(Drawn<'_>, &Placed)> = homes.into_iter().zip(drawn).collect();
+    order.sort_by(|((a, one), glyph), ((b, other), next)| {
         let is_mark = |it: &Placed| it.kind == Kind::Mark;
-        start(*a).total_cmp(&start(*b)).then(a.cmp(b)).then(is_mark(one).cmp(&is_mark(other)))
+        one.start.x.total_cmp(&other.start.x).then(a.cmp(b)).then(is_mark(glyph).cmp(&is_mark(next)))
     });
     order.into_iter().map(|(_, placed)| *placed).collect()
 }
 
-/// For each glyph the index of the letter with which it goes: a letter goes with itself.
-fn homes(drawn: &[Placed]) -> Vec<usize> {
-    let mut homes: Vec<usize> = (0..drawn.len()).collect();
-    if drawn.iter().all(|it| it.kind != Kind::Mark) {
-        return homes;
+/// The marks, each with the letter that carries it.
+fn carriers(drawn: &[Placed]) -> Vec<(Drawn<'_>, Drawn<'_>)> {
+    let marks = marks(drawn);
+    if marks.is_empty() {
+        return Vec::new();
     }
-    let is_letter = |at: &usize| drawn.get(*at).is_some_and(|it| it.kind != Kind::Mark && !it.is_blank());
-    let letters: Vec<usize> = (0..drawn.len()).filter(is_letter).collect();
-    let mut by_place = letters.clone();
-    let start = |at: usize| drawn.get(at).map_or(0.0, |letter| letter.start.x);
-    by_place.sort_by(|a, b| start(*a).total_cmp(&start(*b)));
-
-    let beside = |at: usize| {
-        let after = letters.partition_point(|letter| *letter < at);
-        let before = after.checked_sub(1).and_then(|before| letters.get(before));
-        (before.copied(), letters.get(after).copied())
-    };
-    let habit = habit(drawn, beside);
-    for (at, mark) in drawn.iter().enumerate().filter(|(_, it)| it.kind == Kind::Mark) {
-        let (before, after) = beside(at);
-        let usual = match habit {
-            Some(Side::Before) => before,
-            Some(Side::After) => after,
-            None => None,
-        };
-        let usual = usual.filter(|letter| distance(drawn, *letter, mark) < REACH);
-        if let (Some(home), Some(letter)) =
-            (homes.get_mut(at), usual.or_else(|| nearest(drawn, &by_place, mark)))
-        {
-            *home = letter;
-        }
-    }
-    homes
+    let mut by_place: Vec<Drawn<'_>> = letters(drawn).collect();
+    by_place.sort_by(|(_, a), (_, b)| a.start.x.total_cmp(&b.start.x));
+    let usual = habit(&marks);
+    marks
+        .iter()
+        .filter_map(|mark| {
+            let (_, placed) = mark.drawn;
+            let letter = usual(mark).filter(|(_, letter)| distance(letter, placed) < REACH);
+            Some((mark.drawn, letter.or_else(|| nearest(&by_place, placed))?))
+        })
+        .collect()
 }
 
-/// Whether the letters of marks are drawn before them or after them, as the marks show that stand clearly at one letter.
-fn habit(drawn: &[Placed], beside: impl Fn(usize) -> (Option<usize>, Option<usize>)) -> Option<Side> {
+fn letters(drawn: &[Placed]) -> impl Iterator<Item = Drawn<'_>> {
+    drawn.iter().enumerate().filter(|(_, it)| it.kind != Kind::Mark && !it.is_blank())
+}
+
+fn marks(drawn: &[Placed]) -> Vec<Mark<'_>> {
+    let mut letters = letters(drawn).peekable();
+    let mut before = None;
+    let mut marks = Vec::new();
+    for (at, placed) in drawn.iter().enumerate().filter(|(_, it)| it.kind == Kind::Mark) {
+        while let Some(letter) = letters.next_if(|(letter, _)| *letter < at) {
+            before = Some(letter);
+        }
+        marks.push(Mark { drawn: (at, placed), before, after: letters.peek().copied() });
+    }
+    marks
+}
+
+/// Which of its neighbours carries a mark, as the marks show that stand clearly at one letter: programs draw all letters before
+/// their marks, or all of them after.
+fn habit(marks: &[Mark<'_>]) -> for<'d> fn(&Mark<'d>) -> Option<Drawn<'d>> {
     /// So many times as many marks have to speak for one side as for the other.
     const MAJORITY: usize = 4;
     let (mut before, mut after) = (0, 0);
-    for (at, mark) in drawn.iter().enumerate().filter(|(_, it)| it.kind == Kind::Mark) {
-        let (Some(one), Some(next)) = beside(at) else { continue };
-        let (one, next) = (distance(drawn, one, mark), distance(drawn, next, mark));
+    for mark in marks {
+        let (Some((_, one)), Some((_, next))) = (mark.before, mark.after) else { continue };
+        let (one, next) = (distance(one, mark.drawn.1), distance(next, mark.drawn.1));
         if one == 0.0 && next > CLEAR {
             before += 1;
         } else if next == 0.0 && one > CLEAR {
@@ -76,32 +86,29 @@ fn habit(drawn: &[Placed], beside: impl Fn(usize) -> (Option<usize>, Option<usiz
         }
     }
     if before > MAJORITY * after {
-        Some(Side::Before)
+        |mark| mark.before
     } else if after > MAJORITY * before {
-        Some(Side::After)
+        |mark| mark.after
     } else {
-        None
+        |_| None
     }
 }
 
 /// How far the mark stands from the letter along the line, as a share of the size; 0 above or below the letter.
-fn distance(drawn: &[Placed], letter: usize, mark: &Placed) -> f64 {
-    drawn.get(letter).map_or(f64::INFINITY, |letter| {
-        let gap = (letter.start.x - mark.start.x).max(mark.start.x - letter.end_x).max(0.0);
-        gap / letter.glyph.size.max(0.01)
-    })
+fn distance(letter: &Placed, mark: &Placed) -> f64 {
+    let gap = (letter.start.x - mark.start.x).max(mark.start.x - letter.end_x).max(0.0);
+    gap / letter.glyph.size.max(0.01)
 }
 
 /// The letter that stands nearest to the mark, wherever it was drawn.
-fn nearest(drawn: &[Placed], by_place: &[usize], mark: &Placed) -> Option<usize> {
+fn nearest<'d>(by_place: &[Drawn<'d>], mark: &Placed) -> Option<Drawn<'d>> {
     const NEIGHBOURS: usize = 2;
-    let at =
-        by_place.partition_point(|letter| drawn.get(*letter).is_some_and(|it| it.start.x <= mark.start.x));
+    let at = by_place.partition_point(|(_, letter)| letter.start.x <= mark.start.x);
     by_place
         .iter()
         .skip(at.saturating_sub(NEIGHBOURS))
         .take(2 * NEIGHBOURS)
-        .min_by(|a, b| distance(drawn, **a, mark).total_cmp(&distance(drawn, **b, mark)))
+        .min_by(|(_, a), (_, b)| distance(a, mark).total_cmp(&distance(b, mark)))
         .copied()
 }
 
