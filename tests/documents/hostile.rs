@@ -1,4 +1,4 @@
-//! What no document may do to its reader.
+//! Hostile documents do their reader no harm.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
