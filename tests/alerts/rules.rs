@@ -29,6 +29,8 @@ async fn rules_of_runs_and_requests_fire_and_resolve() {
         ("ALERT_MIN_REQUESTS", "1"),
         ("ALERT_MIN_RUNS", "1"),
         ("MAX_QUEUED_RUNS", "1"),
+        // 5 refusals of 7 submissions burn this budget 17.9 times as fast as it may, and 5 of 27 burn it 4.6 times.
+        ("OBJECTIVE_ACCEPTANCE", "0.96"),
     ];
     let service = env.serve(&all(&[&FAST, &KEYS, &quick], &url)).await;
     wait_for_looks(&service).await;
@@ -86,6 +88,11 @@ async fn rules_of_runs_and_requests_fire_and_resolve() {
     assert_eq!(deep["alerts"][0]["rule"], "budget-burn", "a day's budget is still gone: {}", deep["alerts"]);
     let public = service.call("GET", "/health/deep").await.body;
     assert_eq!(public.get("alerts"), None);
+    // The service accepts again, and the share of refusals sinks.
+    for _ in 0..20 {
+        assert!((200..300).contains(&submit(&service, &env, "run-2").await));
+    }
+    wait_for(&service, "budget-burn", "resolved").await;
 }
 
 #[tokio::test]

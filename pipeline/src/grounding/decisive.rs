@@ -1,7 +1,7 @@
 //! Whether a quote says what a stretch of the document says: the same figures, signs and units, no word more or
 //! less, and no other word than a slip of the pen.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     character_class::is_unspaced_script,
@@ -32,12 +32,23 @@ pub(super) fn quoted(quote: &str) -> Vec<Token> {
 }
 
 impl Stretch {
+    /// The two readings of `text` in `range`: with its line breaks, and with a blank for each, as quotes are
+    /// written. A dash is a bullet at the beginning of a line and may be the dash of a range within one.
+    pub(super) fn readings(text: &str, range: &Range<usize>) -> impl Iterator<Item = Self> {
+        let is_broken = text.get(range.clone()).is_some_and(|slice| slice.contains('\n'));
+        let unbroken = is_broken.then_some(true);
+        std::iter::once(false).chain(unbroken).filter_map(move |unbroken| Self::read(text, range, unbroken))
+    }
+
     /// The tokens of `text` in `range`. A range that begins or ends within a figure, its sign or its unit grows to
     /// hold them whole, because comparison by characters leaves dashes out.
-    pub(super) fn read(text: &str, range: &Range<usize>) -> Option<Self> {
+    fn read(text: &str, range: &Range<usize>, unbroken: bool) -> Option<Self> {
         let from = text.floor_char_boundary(range.start.saturating_sub(BESIDE_BYTES));
         let to = text.ceil_char_boundary(range.end.saturating_add(BESIDE_BYTES));
-        let mut all = tokens(text.get(from..to)?, from == 0 || text.get(..from)?.ends_with('\n'));
+        let starts_line = from == 0 || text.get(..from)?.ends_with('\n');
+        let part = text.get(from..to)?;
+        let part = if unbroken { Cow::Owned(part.replace('\n', " ")) } else { Cow::Borrowed(part) };
+        let mut all = tokens(&part, starts_line);
         for token in &mut all {
             token.range = token.range.start + from..token.range.end + from;
         }
@@ -190,8 +201,7 @@ mod tests {
     use super::*;
 
     fn is_same(document: &str, quote: &str) -> bool {
-        Stretch::read(document, &(0..document.len()))
-            .is_some_and(|stretch| stretch.is_quoted_by(&quoted(quote)))
+        Stretch::readings(document, &(0..document.len())).any(|stretch| stretch.is_quoted_by(&quoted(quote)))
     }
 
     #[test]
@@ -236,11 +246,26 @@ mod tests {
     }
 
     #[test]
+    fn a_line_break_is_a_blank() {
+        for (document, quote) in [
+            ("the sign ~\n79 shops", "the sign ~ 79 shops"),
+            ("sales fell by −\n7 %", "sales fell by − 7 %"),
+            ("it grew to 3\n-5 degrees", "it grew to 3 -5 degrees"),
+            ("sales grew by 3\n- 5 shops", "sales grew by 3 - 5 shops"),
+            ("sales grew by 3\n- 5 shops", "sales grew by 3\n- 5 shops"),
+            ("from 3\n–5 shops", "from 3 –5 shops"),
+            ("sold for\n$\n5 each", "sold for $ 5 each"),
+        ] {
+            assert!(is_same(document, quote), "{document:?} | {quote}");
+        }
+    }
+
+    #[test]
     fn no_figure_is_cut() {
         let read = |text: &str, part: &str| {
             let start = text.find(part).unwrap();
-            Stretch::read(text, &(start..start + part.len()))
-                .is_some_and(|stretch| stretch.has_amounts(&quoted(part)))
+            Stretch::readings(text, &(start..start + part.len()))
+                .any(|stretch| stretch.has_amounts(&quoted(part)))
         };
         for (text, part) in [
             ("by -7 % in", "7 % in"),
@@ -256,6 +281,9 @@ mod tests {
             ("2½ hours", "2"),
             ("needs 12 345 tonnes", "345 tonnes"),
             ("needs 12 345 tonnes", "needs 12"),
+            ("by −\n7 % in", "7 % in"),
+            ("costs £\n2.70 per", "2.70 per"),
+            ("of 3 –\n5 % is", "5 % is"),
         ] {
             assert!(!read(text, part), "{part} of {text}");
         }
@@ -269,6 +297,8 @@ mod tests {
             ("(see 7) shops", "7"),
             ("North 98 345 120", "North 98"),
             ("in 2024 345 shops", "345 shops"),
+            ("in stores –\n\n7 shops", "7 shops"),
+            ("sales grew by 3\n- 5 shops", "5 shops"),
         ] {
             assert!(read(text, part), "{part} of {text}");
         }

@@ -184,7 +184,7 @@ fn place(wanted: &UnmatchedQuote<'_>, page: &SearchedText, hit: Hit) -> Option<(
         return None;
     }
     let range = skeleton.original_range(&page.text, start, end);
-    let stretch = Stretch::read(&page.text, &range)?;
-    let is_quoted = stretch.is_quoted_by(&wanted.needle.tokens);
-    is_quoted.then_some((alignment.edits, stretch.range))
+    let mut readings = Stretch::readings(&page.text, &range);
+    let stretch = readings.find(|stretch| stretch.is_quoted_by(&wanted.needle.tokens))?;
+    Some((alignment.edits, stretch.range))
 }

@@ -94,8 +94,8 @@ fn place(text: &SearchedText, needle: &Needle) -> Option<Range<usize>> {
         if text.admits(at, end) && text.skeleton.agrees(at, &needle.skeleton) {
             let range = text.skeleton.original_range(&text.text, at, end);
             reads += 1;
-            let stretch = Stretch::read(&text.text, &range);
-            if let Some(stretch) = stretch.filter(|stretch| stretch.has_amounts(&needle.tokens)) {
+            let mut readings = Stretch::readings(&text.text, &range);
+            if let Some(stretch) = readings.find(|stretch| stretch.has_amounts(&needle.tokens)) {
                 return Some(stretch.range);
             }
             if reads == READS_MAX {
@@ -122,7 +122,7 @@ pub(super) fn stands_in(skeleton: &Skeleton, text: &str, needle: &Needle) -> boo
     let Ok(automaton) = automaton else { return false };
     automaton.find_iter(&skeleton.text).take(READS_MAX).any(|found| {
         skeleton.agrees(found.start(), &needle.skeleton)
-            && Stretch::read(text, &skeleton.original_range(text, found.start(), found.end()))
-                .is_some_and(|stretch| stretch.has_amounts(&needle.tokens))
+            && Stretch::readings(text, &skeleton.original_range(text, found.start(), found.end()))
+                .any(|stretch| stretch.has_amounts(&needle.tokens))
     })
 }

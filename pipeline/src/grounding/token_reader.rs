@@ -57,10 +57,16 @@ impl<'a> Reader<'a> {
         self.chars.get(..at)?.iter().rev().map(|char| char.c).find(|c| *c != ' ' && *c != '\u{a0}')
     }
 
-    /// The position of the first character from `at` on that is no blank.
+    /// The position of the first character from `at` on that is no blank. One line break is a blank, because a line
+    /// may end between a sign and its figure.
     fn after_blanks(&self, at: usize) -> usize {
+        let mut breaks = 0;
         let rest = self.chars.get(at..).unwrap_or_default();
-        at + rest.iter().take_while(|char| char.c.is_whitespace() && char.c != '\n').count()
+        let blanks = rest.iter().take_while(|char| {
+            breaks += usize::from(char.c == '\n');
+            char.c.is_whitespace() && breaks <= 1
+        });
+        at + blanks.count()
     }
 
     fn is_digit(&self, at: usize) -> bool {

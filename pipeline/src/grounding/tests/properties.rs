@@ -15,6 +15,9 @@ fn word() -> impl Strategy<Value = String> {
         1 => Just("用户不喜欢。".to_owned()),
         1 => Just("non-\nalcoholic".to_owned()),
         1 => Just("\n\n".to_owned()),
+        1 => Just("\n".to_owned()),
+        1 => Just("by −\n7 %".to_owned()),
+        1 => Just("~\n5".to_owned()),
         1 => Just("(12)".to_owned()),
         1 => Just("£5".to_owned()),
     ]
