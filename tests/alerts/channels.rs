@@ -1,19 +1,24 @@
 //! Every channel, with the database away.
 
+use serde_json::Value;
+
 use super::{
     FAST, alerts, all, mail::MailServer, mail::PASSWORD, of_rule, others, others::Others, set_flag, wait_for,
     wait_for_looks,
 };
 use crate::{
-    control_plane::KEYS,
+    control_plane::{ADMIN_KEY, KEYS},
     support::{
         postgres::Stop,
-        service::TestEnv,
+        service::{MODEL_KEY, TestEnv},
         wait::{eventually, wanted},
     },
 };
 
 const RULE: &str = "database-breaker";
+
+/// Slack, PagerDuty, mail, a webhook and GitHub.
+const CHANNELS: usize = 5;
 
 #[tokio::test]
 async fn each_channel_is_told_once_also_after_restart() {
@@ -59,7 +64,14 @@ async fn each_channel_is_told_once_also_after_restart() {
     let to = mail.taken().remove(0).to;
     assert_eq!(to, ["one@example.com", "two@example.com"]);
 
-    // Killed, and started again while the database is still away.
+    // Killed, and started again while the database is still away. Before its note, a process repeats a message.
+    let note = env.folder.path().join("data/test-outputs/.alerts/state/book");
+    eventually("the note of what was told", async || {
+        let told = std::fs::read(&note).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let channels = told.as_ref().map(|book| &book["entries"][RULE]["told"]).and_then(Value::as_object);
+        wanted(channels.map_or(0, serde_json::Map::len), |channels| *channels == CHANNELS)
+    })
+    .await;
     service.kill();
     let service = env.serve(&settings).await;
     wait_for(&service, RULE, "firing").await;
@@ -79,9 +91,11 @@ async fn each_channel_is_told_once_also_after_restart() {
     assert!(refused.is_empty(), "{refused:?}");
     let texts = others.with(|state| state.raw.join("\n")) + &format!("{:?}", mail.taken());
     let log = service.log();
-    for secret in [PASSWORD, others::SLACK_SECRET, others::GITHUB_TOKEN, others::HEARTBEAT_SECRET] {
+    let channels = [PASSWORD, others::SLACK_SECRET, others::GITHUB_TOKEN, others::HEARTBEAT_SECRET];
+    for secret in channels.into_iter().chain([others::SIGNING_KEY, MODEL_KEY, ADMIN_KEY]) {
         assert!(!texts.contains(secret) && !log.contains(secret), "{secret}");
     }
+    assert!(!log.contains(others::ROUTING_KEY), "the key is in the messages to PagerDuty alone");
 }
 
 #[tokio::test]

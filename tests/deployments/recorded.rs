@@ -121,6 +121,12 @@ async fn a_canary_counts_runs_since_its_share() {
     let (new, old) = (canary["new"]["runs"].as_u64().unwrap(), canary["old"]["runs"].as_u64().unwrap());
     assert!(new > 0 && old > 0 && new + old == 6, "{canary}");
     assert!(canary["since"].is_string(), "{canary}");
+    let (_, page) = service.get("/console/deployments").await.unwrap();
+    let page = page.as_str().unwrap();
+    for (name, runs) in [("PERFORMANCE_ANSWER_CACHE on (50 %)", new), ("PERFORMANCE_ANSWER_CACHE off", old)] {
+        let row = format!(r#"<th scope="row">{name}</th><td class="number">{runs}</td>"#);
+        assert!(page.contains(&row), "{row} in {page}");
+    }
     let status = json_of(&deploy(&env, &["status", "--json"], &[]).await);
     assert_eq!(status["migration_health"]["canaries"][0], *canary, "{status}");
 }

@@ -68,8 +68,9 @@ async fn survives(env: &TestEnv, environment: &[(&str, &str)], points: &[&[(&str
 #[ignore = "slow: make test-long"]
 async fn dual_write_survives_a_kill_between_any_steps() {
     let env = env(std::time::Duration::ZERO).await;
-    survives(&env, &[], &[EVERYWHERE, WITH_FILES, WITH_BOTH]).await;
-    super::assert_all_complete(&env, EVERYWHERE.len() + WITH_FILES.len() + WITH_BOTH.len()).await;
+    let points = [EVERYWHERE, WITH_FILES, WITH_DATABASE, WITH_BOTH];
+    survives(&env, &[], &points).await;
+    super::assert_all_complete(&env, points.concat().len()).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use storage::{
     DeliveryOutcome, DueDelivery, End, Fence, Outbox as _, StorageError, StorageErrorKind,
     breaker::{Breaker, BreakerConfig},
     bulkhead::Bulkhead,
-    contract::{accepted, at, new_run, record, records},
+    contract::{accepted, at, failure, new_run, record, records},
     postgres::PostgresStore,
     router::{Database, ReadLimiter},
 };
@@ -152,6 +152,32 @@ async fn concurrent_ends_share_few_transactions() {
     assert_eq!(store.count_deliveries().await.unwrap().delivered, 64);
     let transactions = self::transactions(&url, "WebhookDelivery").await;
     assert!(transactions <= FEW, "{transactions}");
+}
+
+#[tokio::test]
+async fn concurrent_failures_share_few_transactions() {
+    let server = Postgres::start();
+    let url = migrated(&server).await;
+    let crowd = Crowd::new(&url).await;
+    assert_eq!(failed(crowd.end(&record(Stage::InputProcessing, "one")).await), []);
+    let failure = failure();
+    for _ in 0..2 {
+        let at = at("2026-11-21T11:00:42.500Z");
+        let ends = crowd.fences.iter().map(|fence| crowd.database.finish(fence, End::Failed(&failure), at));
+        assert_eq!(failed(join_all(ends).await), [], "the same end is stored already");
+    }
+    let transactions = transactions(&url, "PipelineRun").await;
+    assert!(transactions <= FEW, "{transactions}");
+    let rows = format!(
+        r#"SELECT concat_ws(' ', (SELECT count(*) FROM "PipelineRun" WHERE "status" = 'FAILED' AND "duration" = 42
+            AND "errorCode" = '{}' AND "lostUsd" = 0.25 AND "leaseOwner" IS NULL),
+          (SELECT count(*) FROM "StageOutput" WHERE "status" = 'FAILED' AND "stageNumber" = 2 AND "output" <> ''))"#,
+        failure.code
+    );
+    assert_eq!(value(&url, &rows).await, "64 64");
+    let end = End::Completed { records: &records(), report: "# Report" };
+    let other = crowd.database.finish(&crowd.fences[0], end, at("2026-11-21T11:00:43Z")).await;
+    assert_eq!(other.unwrap_err().kind, StorageErrorKind::Fenced);
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ use super::{
     wait::{eventually, wanted},
 };
 
+/// The key of the model's provider.
+pub(crate) const MODEL_KEY: &str = "sk-or-v1-test";
+
 /// The modes, as the environment says them.
 pub(crate) const DATABASE_ONLY: &[(&str, &str)] = &[("ENABLE_FILE_FALLBACK", "false")];
 pub(crate) const DUAL_WRITE: &[(&str, &str)] = &[];
@@ -166,7 +169,7 @@ impl TestEnv {
             .env("LOG_LEVEL", "info")
             // Tests read its events.
             .env("LOG_FORMAT", "json")
-            .env("OPENROUTER_API_KEY", "sk-or-v1-test")
+            .env("OPENROUTER_API_KEY", MODEL_KEY)
             .env("OPENROUTER_BASE_URL", self.model.base_url())
             .env("BLOB_ALLOWED_HOSTS", "localhost,127.0.0.1")
             .env("BLOB_ALLOW_PRIVATE_NETWORK", "true")

@@ -1,6 +1,7 @@
 //! The figures of a real service: in `/metrics`, and in the log once a period.
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::support::{
     openrouter::Reply,
@@ -89,7 +90,13 @@ async fn trouble_shows_in_the_figures() {
     let mut env = TestEnv::with_database().await;
     let receiver = Receiver::start().await;
     let url = receiver.url();
-    let service = env.serve(&[("FRONTEND_WEBHOOK_URL", &url), ("DATABASE_POOL_SIZE", "2")]).await;
+    let service = env
+        .serve(&[
+            ("FRONTEND_WEBHOOK_URL", &url),
+            ("DATABASE_POOL_SIZE", "2"),
+            ("DATABASE_ACQUIRE_TIMEOUT_MS", "200"),
+        ])
+        .await;
     let reaches = async |start: &str, least: f64| {
         eventually(&format!("{start} of {least}"), async || value(&metrics(&service).await, start) >= least)
             .await;
@@ -110,6 +117,15 @@ async fn trouble_shows_in_the_figures() {
     service.submit(&refused).await;
     assert_eq!(service.ended("run-2").await["status"], "failed");
     reaches("innovation_calls_total{operation=\"model_call\",result=\"permanent_failure\"}", 1.0).await;
+
+    // Somebody locks the table, and the statements that wait for it hold all connections.
+    let mut lock = PgConnection::connect(&env.database_url()).await.unwrap();
+    sqlx::raw_sql(r#"BEGIN; LOCK TABLE "PipelineRun""#).execute(&mut lock).await.unwrap();
+    tokio::select! {
+        () = reaches("innovation_database_pool_exhausted_total", 1.0) => {}
+        never = service.load("/status/run-1", &[]) => never,
+    }
+    lock.close().await.unwrap();
 
     env.postgres().stop(Stop::Immediate);
     service.submit(&env.request("run-3")).await;

@@ -50,3 +50,31 @@ impl Heartbeat {
         http::ask(self.client.get(self.url.expose_secret())).await.map(|_| true).map_err(|error| error.reason)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pipeline::testing::ManualClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_replica_that_does_not_look_sends_no_ping() {
+        const LATE: Duration = Duration::from_secs(60);
+        foundation::tls::install_crypto();
+        // Nobody listens there, so a ping that is sent fails.
+        let (board, clock) = (Board::default(), Arc::new(ManualClock::new()));
+        let heartbeat = Heartbeat::new(
+            "http://127.0.0.1:9/ping".into(),
+            Duration::from_secs(60),
+            Client::new(),
+            board.clone(),
+            clock.clone(),
+        );
+        board.with(|standing| standing.looked_at = Some(clock.now()));
+        assert_eq!(heartbeat.ping(LATE).await, Ok(false), "another replica notifies");
+        board.with(|standing| standing.leads = true);
+        assert!(heartbeat.ping(LATE).await.is_err(), "it is sent");
+        clock.advance(LATE + Duration::from_secs(1));
+        assert_eq!(heartbeat.ping(LATE).await, Ok(false), "the last look is too old");
+    }
+}

@@ -158,10 +158,22 @@ mod tests {
     use pipeline::testing::ManualClock;
 
     use super::*;
-    use crate::config::{Config, Purpose};
+    use crate::{
+        alerts::{
+            report::Seen,
+            rules::{self, Severity},
+        },
+        config::{Config, Purpose},
+    };
 
-    #[derive(Debug)]
-    struct Anybody;
+    /// A channel that takes every message.
+    #[derive(Debug, Clone, Copy)]
+    struct Anybody {
+        is_grouped: bool,
+        least: Severity,
+    }
+
+    const GROUPED: Anybody = Anybody { is_grouped: true, least: Severity::Warning };
 
     #[async_trait]
     impl Channel for Anybody {
@@ -170,7 +182,15 @@ mod tests {
         }
 
         fn is_grouped(&self) -> bool {
-            true
+            self.is_grouped
+        }
+
+        fn least(&self) -> Severity {
+            self.least
+        }
+
+        fn pause(&self) -> Duration {
+            Duration::from_secs(2)
         }
 
         async fn send(&self, _: &Notice) -> Result<(), SendError> {
@@ -178,14 +198,86 @@ mod tests {
         }
     }
 
+    /// A notifier with the default settings, in a replica that notifies.
+    struct Told {
+        board: Board,
+        clock: Arc<ManualClock>,
+        notifier: Notifier,
+    }
+
+    impl Told {
+        fn new(channel: Anybody) -> Self {
+            let variables = BTreeMap::from([("ALLOW_UNAUTHENTICATED".to_owned(), "true".to_owned())]);
+            let config = Config::from_variables(variables, Purpose::Command).unwrap();
+            let (board, clock) = (Board::default(), Arc::new(ManualClock::new()));
+            board.with(|standing| standing.leads = true);
+            let notifier =
+                Notifier::new(Arc::new(channel), board.clone(), Arc::new(config.alerts), clock.clone());
+            Self { board, clock, notifier }
+        }
+
+        fn fire(&self, rule: &str) {
+            let rule = rules::find(rule).unwrap();
+            let seen = Seen::figure(1e9, "so".to_owned());
+            let (setting, now) = (rule.default_setting(), self.clock.now());
+            self.board
+                .with(|standing| standing.book.advance(rule, &setting, &seen, Duration::from_secs(60), now));
+        }
+
+        /// The alerts of the message that is sent after so many seconds.
+        async fn after(&mut self, seconds: u64) -> usize {
+            self.clock.advance(Duration::from_secs(seconds));
+            match self.notifier.pass().await.unwrap() {
+                Notified::Nothing => 0,
+                Notified::Sent(alerts) => alerts,
+            }
+        }
+    }
+
     #[tokio::test]
     async fn failures_end_when_nothing_is_due() {
-        let variables = BTreeMap::from([("ALLOW_UNAUTHENTICATED".to_owned(), "true".to_owned())]);
-        let config = Config::from_variables(variables, Purpose::Command).unwrap();
-        let (board, clock) = (Board::default(), Arc::new(ManualClock::new()));
-        board.failed("anybody", "HTTP 500");
-        let mut notifier = Notifier::new(Arc::new(Anybody), board.clone(), Arc::new(config.alerts), clock);
-        assert_eq!(notifier.pass().await, Ok(Notified::Nothing));
-        assert_eq!(board.with(|standing| standing.channels["anybody"].failures_in_a_row), 0);
+        let mut told = Told::new(GROUPED);
+        told.board.failed("anybody", "HTTP 500");
+        assert_eq!(told.after(0).await, 0);
+        assert_eq!(told.board.with(|standing| standing.channels["anybody"].failures_in_a_row), 0);
+    }
+
+    #[tokio::test]
+    async fn a_group_waits_and_the_next_one_longer() {
+        let mut told = Told::new(GROUPED);
+        told.fire(rules::CONFLICTS);
+        assert_eq!(told.after(0).await, 0);
+        told.fire(rules::MISSING_ROWS);
+        assert_eq!(told.after(29).await, 0);
+        assert_eq!(told.after(1).await, 2, "30 s after the first");
+        told.fire(rules::DATABASE_BREAKER);
+        assert_eq!(told.after(1).await, 0);
+        assert_eq!(told.after(298).await, 0);
+        assert_eq!(told.after(1).await, 1, "5 min after the message");
+        assert_eq!(told.after(900).await, 0, "each alert once");
+    }
+
+    #[tokio::test]
+    async fn single_messages_keep_the_pause_of_their_channel() {
+        let mut told = Told::new(Anybody { is_grouped: false, ..GROUPED });
+        for rule in [rules::CONFLICTS, rules::MISSING_ROWS, rules::DATABASE_BREAKER] {
+            told.fire(rule);
+        }
+        let mut sent = Vec::new();
+        for _ in 0..6 {
+            sent.push(told.after(1).await);
+        }
+        assert_eq!(sent, [1, 0, 1, 0, 1, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_channel_for_critical_alerts_hears_of_no_other() {
+        let mut told = Told::new(Anybody { least: Severity::Critical, ..GROUPED });
+        told.fire(rules::CONFLICTS);
+        told.after(0).await;
+        assert_eq!(told.after(600).await, 0);
+        told.fire(rules::DATABASE_BREAKER);
+        told.after(0).await;
+        assert_eq!(told.after(600).await, 1);
     }
 }

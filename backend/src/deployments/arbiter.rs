@@ -8,7 +8,7 @@ use storage::control_plane::{Deployment, Verdict};
 
 use super::{
     action::Actions,
-    candidates::{in_a_row, last_healthy},
+    candidates::{healthy_mode, in_a_row},
     golden_path::GoldenPath,
     log::DeploymentLog,
     look::{Limits, Look},
@@ -129,7 +129,7 @@ impl Arbiter {
             return;
         }
         if in_database {
-            let healthy = last_healthy(listed, &deployment).and_then(|healthy| healthy.mode.clone());
+            let healthy = healthy_mode(listed, &deployment);
             (progress.healthy_mode, progress.rollbacks_in_a_row) = (healthy, in_a_row(listed));
         }
         let processes = self.processes(&deployment, in_database).await;

@@ -18,23 +18,36 @@ pub(super) fn current(listed: &[Deployment]) -> Option<&Deployment> {
 /// The last deployment before this one that was healthy, and is not the same thing again. Where none was, the last one that did not
 /// fail: a quiet service has no other.
 #[must_use]
-pub(super) fn last_healthy<'a>(listed: &'a [Deployment], from: &Deployment) -> Option<&'a Deployment> {
-    let earlier = listed.iter().filter(|known| {
+pub(super) fn last_good<'a>(listed: &'a [Deployment], from: &Deployment) -> Option<&'a Deployment> {
+    let unfailed = || earlier(listed, from).find(|known| known.verdict != Some(Verdict::Failing));
+    earlier(listed, from).find(|known| is_healthy(known)).or_else(unfailed)
+}
+
+/// The storage mode of the last deployment before this one that was healthy.
+#[must_use]
+pub(super) fn healthy_mode(listed: &[Deployment], from: &Deployment) -> Option<String> {
+    earlier(listed, from).find(|known| is_healthy(known))?.mode.clone()
+}
+
+/// Deployments before this one that succeeded, the newest first. The same commit with the same variables is left out: it would fail
+/// in the same way.
+fn earlier<'a>(listed: &'a [Deployment], from: &Deployment) -> impl Iterator<Item = &'a Deployment> {
+    listed.iter().filter(|known| {
         known.id != from.id
             && known.started_at < from.started_at
             && known.status == DeploymentStatus::Success
-            // The same commit with the same variables would fail in the same way.
             && (known.commit_sha != from.commit_sha || known.variables_digest != from.variables_digest)
-    });
-    let healthy = earlier.clone().find(|known| known.verdict == Some(Verdict::Healthy));
-    healthy.or_else(|| earlier.clone().find(|known| known.verdict != Some(Verdict::Failing)))
+    })
+}
+
+fn is_healthy(known: &Deployment) -> bool {
+    known.verdict == Some(Verdict::Healthy)
 }
 
 /// Rollbacks since the last healthy deployment, the newest first.
 #[must_use]
 pub(super) fn in_a_row(listed: &[Deployment]) -> usize {
-    let unhealthy =
-        listed.iter().take_while(|known| known.verdict != Some(Verdict::Healthy) || was_rolled_back(known));
+    let unhealthy = listed.iter().take_while(|known| !is_healthy(known) || was_rolled_back(known));
     unhealthy.filter(|known| was_rolled_back(known)).count()
 }
 

@@ -3,7 +3,13 @@
 use serde_json::{Value, json};
 use storage::control_plane::Deployment;
 
-use super::{action::why_no_rollback, arbiter::is_open, rules::Fault, watched::has_never_served};
+use super::{
+    action::why_no_rollback,
+    arbiter::is_open,
+    candidates::{healthy_mode, last_good},
+    rules::Fault,
+    watched::has_never_served,
+};
 
 fn deployment(changes: &Value) -> Deployment {
     let mut all = json!({
@@ -44,4 +50,22 @@ fn a_rollback_that_helps_nobody_is_not_done() {
     for fault in [Fault::Storage, Fault::Service] {
         assert_eq!(why_no_rollback(&served(), fault), None, "{fault:?}");
     }
+}
+
+#[test]
+fn flags_go_back_to_a_healthy_mode_alone() {
+    let earlier = |id: &str, hour: u32, verdict: &str, mode: &str| {
+        deployment(&json!({
+            "id": id, "commitSha": id, "status": "success", "verdict": verdict, "mode": mode,
+            "startedAt": format!("2026-12-02T{hour:02}:00:00Z"),
+        }))
+    };
+    let quiet = earlier("d-0", 9, "inconclusive", "FILE_ONLY");
+    let now = served();
+    let listed = [now.clone(), quiet.clone()];
+    assert_eq!(healthy_mode(&listed, &now), None);
+    assert_eq!(last_good(&listed, &now).map(|known| known.id.as_str()), Some("d-0"), "the platform may");
+    let listed = [now.clone(), quiet, earlier("d-9", 8, "healthy", "DUAL_WRITE")];
+    assert_eq!(healthy_mode(&listed, &now).as_deref(), Some("DUAL_WRITE"));
+    assert_eq!(last_good(&listed, &now).map(|known| known.id.as_str()), Some("d-9"));
 }

@@ -33,6 +33,9 @@ pub struct RuleState {
     pub streak: u32,
     /// Looks in a row that were far beyond the limit.
     pub gross_streak: u32,
+    /// Looks since the last bad one that had too little to say.
+    #[serde(default)]
+    pub silent_looks: u32,
 }
 
 /// The counters at a time.

@@ -12,7 +12,7 @@ use storage::{
 };
 
 use super::{
-    candidates::{current, differing, in_a_row, is_kept, last_healthy},
+    candidates::{current, differing, in_a_row, is_kept, last_good},
     log::DeploymentLog,
     railway::{RailwayClient, RailwayError},
 };
@@ -129,7 +129,7 @@ impl DeploymentRollback {
         };
         let target = match to {
             Some(id) => named(id)?,
-            None => last_healthy(&listed, from).ok_or(RollbackError::NoTarget)?,
+            None => last_good(&listed, from).ok_or(RollbackError::NoTarget)?,
         };
         let rollbacks_in_a_row = in_a_row(&listed);
         let railway = self.railway.as_ref().map_err(Clone::clone)?;

@@ -219,8 +219,12 @@ fn bad_figures(
     for (rule, fault, grade) in grades {
         let state = progress.rules.entry(rule).or_default();
         let (reason, is_gross) = match grade {
-            Grade::Unknown => continue,
-            Grade::Good => {
+            // A quiet moment clears nothing. After a quiet span, what comes next is another event.
+            Grade::Unknown if state.silent_looks < SPAN_LOOKS => {
+                state.silent_looks += 1;
+                continue;
+            }
+            Grade::Unknown | Grade::Good => {
                 *state = super::progress::RuleState::default();
                 continue;
             }
@@ -229,6 +233,7 @@ fn bad_figures(
         };
         let since = *state.bad_since.get_or_insert(look.at);
         state.streak += 1;
+        state.silent_looks = 0;
         // A look without news confirms nothing, and clears nothing either.
         let is_confirmed = goes_on(rule, fresh, limits);
         state.gross_streak = if is_gross { state.gross_streak + u32::from(is_confirmed) } else { 0 };

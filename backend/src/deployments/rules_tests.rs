@@ -126,15 +126,49 @@ fn an_outage_of_the_provider_is_told_apart() {
 }
 
 #[test]
-fn peaks_of_the_machine_must_last() {
-    let busy = |share: f64| report(move |report| report.cpu_share = Some(share));
-    let mut watched = Watched::new();
-    for number in 1..=90 {
-        let share = if number % 2 == 0 { 0.95 } else { 0.2 };
-        assert_eq!(watched.look(1, 0, false, busy(share)), None, "look {number}");
+fn peaks_of_the_machine_and_the_pool_must_last() {
+    type Set = fn(&mut ProcessReport, Option<f64>);
+    let sets: [(Set, &str, Fault); 3] = [
+        (|report, share| report.cpu_share = share, "CPU", Fault::Service),
+        (|report, share| report.memory_share = share, "memory", Fault::Service),
+        (|report, share| report.pool_share = share, "pool", Fault::Storage),
+    ];
+    for (set, name, fault) in sets {
+        let busy = |share: f64| report(move |report| set(report, Some(share)));
+        let mut watched = Watched::new();
+        for number in 1..=90 {
+            let share = if number % 2 == 0 { 1.0 } else { 0.2 };
+            assert_eq!(watched.look(1, 0, false, busy(share)), None, "{name}, look {number}");
+        }
+        let (looks, finding) = Watched::new().until_found(|watched, _| watched.look(1, 0, false, busy(1.0)));
+        assert!(
+            looks == 31 && finding.reason.contains(name) && finding.fault == fault,
+            "{looks}: {finding:?}"
+        );
     }
-    let (looks, finding) = Watched::new().until_found(|watched, _| watched.look(1, 0, false, busy(0.95)));
-    assert!(looks == 31 && finding.reason.contains("CPU"), "{looks}: {finding:?}");
+}
+
+#[test]
+fn bursts_with_a_silence_between_them_do_not_last() {
+    let mut watched = Watched::new();
+    for burst in 1..=6 {
+        for _ in 0..2 {
+            assert_eq!(watched.look(100, 3, false, |_| {}), None, "burst {burst}");
+        }
+        for _ in 0..14 {
+            assert_eq!(watched.look(0, 0, false, |_| {}), None, "after burst {burst}");
+        }
+    }
+}
+
+#[test]
+fn a_health_check_without_an_answer_fails_at_the_third_time() {
+    let mut watched = Watched::new();
+    let (looks, finding) = watched.until_found(|watched, number| {
+        let health = if number % 4 == 0 { ReportedHealth::TimedOut } else { ReportedHealth::Healthy };
+        watched.look(1, 0, false, with_health(health))
+    });
+    assert_eq!((looks, finding.fault), (12, Fault::Service));
 }
 
 #[test]
@@ -223,6 +257,17 @@ fn a_golden_path_that_fails_twice_is_critical() {
     assert_eq!(watched.look(1, 0, false, |_| {}), None);
     note_smoke(&mut watched.progress, Timestamp::UNIX_EPOCH, false, "step run".to_owned());
     assert!(watched.look(1, 0, false, |_| {}).unwrap().reason.contains("step run"));
+}
+
+#[test]
+fn a_golden_path_that_fails_now_and_then_fails_at_the_third_time() {
+    let mut watched = Watched::new();
+    let (looks, finding) = watched.until_found(|watched, number| {
+        let at = Timestamp::UNIX_EPOCH + TimeDelta::seconds(i64::from(number * CHECK));
+        note_smoke(&mut watched.progress, at, number % 2 == 0, "step run".to_owned());
+        watched.look(1, 0, false, |_| {})
+    });
+    assert_eq!((looks, finding.fault), (5, Fault::Service));
 }
 
 #[test]

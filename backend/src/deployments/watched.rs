@@ -6,7 +6,7 @@ use storage::control_plane::{Deployment, DeploymentProcess, DeploymentStatus};
 
 use super::{
     arbiter::{Arbiter, START_LIMIT, age},
-    candidates::last_healthy,
+    candidates::last_good,
     report::{ProcessReport, ProcessState, SeenProcess},
     totals::SpanFigures,
 };
@@ -71,7 +71,7 @@ impl Arbiter {
         if let Some(known) = deployment.baseline.clone() {
             return serde_json::from_value(known).ok();
         }
-        let healthy = last_healthy(listed, deployment).and_then(|healthy| healthy.figures.clone());
+        let healthy = last_good(listed, deployment).and_then(|healthy| healthy.figures.clone());
         if let Some(figures) = healthy.and_then(|figures| serde_json::from_value::<SpanFigures>(figures).ok())
             && figures.requests >= self.deps.config.requests_min
         {

@@ -24,16 +24,20 @@ pub(super) struct Events {
 impl Events {
     /// Reads bytes and passes every complete event to `sink`, until it returns false.
     pub(super) fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(Event<'_>) -> bool) {
-        for &byte in bytes {
-            let follows_cr = std::mem::replace(&mut self.after_cr, byte == b'\r');
-            match byte {
-                b'\n' if follows_cr => {}
-                b'\n' | b'\r' => {
-                    if !self.end_line(&mut sink) {
-                        return;
-                    }
-                }
-                _ => self.line.push(byte),
+        let mut rest = bytes;
+        while let Some(first) = rest.first() {
+            let skipped = usize::from(std::mem::take(&mut self.after_cr) && *first == b'\n');
+            rest = rest.get(skipped..).unwrap_or_default();
+            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+                self.line.extend_from_slice(rest);
+                return;
+            };
+            let (line, end_and_rest) = rest.split_at(end);
+            self.line.extend_from_slice(line);
+            self.after_cr = end_and_rest.first() == Some(&b'\r');
+            rest = end_and_rest.get(1..).unwrap_or_default();
+            if !self.end_line(&mut sink) {
+                return;
             }
         }
     }
@@ -48,7 +52,15 @@ impl Events {
 
     /// Reads one line. False when the sink wants no more.
     fn end_line(&mut self, sink: &mut impl FnMut(Event<'_>) -> bool) -> bool {
-        let line = std::mem::take(&mut self.line);
+        // The buffer is kept for the next line.
+        let mut line = std::mem::take(&mut self.line);
+        let wants_more = self.read_line(&line, sink);
+        line.clear();
+        self.line = line;
+        wants_more
+    }
+
+    fn read_line(&mut self, line: &[u8], sink: &mut impl FnMut(Event<'_>) -> bool) -> bool {
         // Some relays indent their lines, against the format.
         let line = line.trim_ascii_start();
         if line.is_empty() {
@@ -72,8 +84,11 @@ impl Events {
     }
 
     fn dispatch(&mut self, sink: &mut impl FnMut(Event<'_>) -> bool) -> bool {
-        let (name, data) = (self.name.take(), std::mem::take(&mut self.data));
-        !std::mem::take(&mut self.has_data) || sink(Event::Data { name: name.as_deref(), data: &data })
+        let name = self.name.take();
+        let wants_more = !std::mem::take(&mut self.has_data)
+            || sink(Event::Data { name: name.as_deref(), data: &self.data });
+        self.data.clear();
+        wants_more
     }
 }
 

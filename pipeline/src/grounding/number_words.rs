@@ -36,6 +36,7 @@ pub(super) fn is_small(word: &str) -> bool {
 }
 
 struct Word {
+    /// In lower case. Empty for a word that no number has.
     text: String,
     start: usize,
     end: usize,
@@ -78,13 +79,17 @@ pub(super) fn in_words(chars: &[char]) -> Vec<WordNumber> {
 }
 
 fn words(chars: &[char]) -> Vec<Word> {
+    /// No word of a number is longer.
+    const LETTERS_MAX: usize = 16;
     let mut words = Vec::new();
     let mut at = 0;
     while at < chars.len() {
         let length = chars.get(at..).unwrap_or_default().iter().take_while(|c| c.is_alphabetic()).count();
         if length > 0 {
+            let letters = chars.get(at..at + length.min(LETTERS_MAX + 1)).unwrap_or_default();
+            let is_other = letters.len() > LETTERS_MAX || !letters.iter().all(char::is_ascii);
             let text =
-                chars.get(at..at + length).unwrap_or_default().iter().collect::<String>().to_lowercase();
+                if is_other { String::new() } else { letters.iter().map(char::to_ascii_lowercase).collect() };
             words.push(Word { text, start: at, end: at + length });
         }
         at += length.max(1);

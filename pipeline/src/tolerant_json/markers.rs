@@ -31,11 +31,15 @@ pub(super) fn text_of<'a>(bytes: &'a [u8], oddities: &mut Oddities) -> Cow<'a, s
 /// The text with a marker in place of each escape of half a surrogate pair. A character that looks like a
 /// marker becomes markers of its bytes, so that [`join`] restores it.
 pub fn mark<'a>(text: &'a str, oddities: &mut Oddities) -> Cow<'a, str> {
+    let bytes = text.as_bytes();
+    // Most texts have neither an escape nor a character of the last planes.
+    if memchr::memchr2(b'\\', 0xF4, bytes).is_none() {
+        return Cow::Borrowed(text);
+    }
     let may_hold_halves = text.contains("\\ud") || text.contains("\\uD");
     if !may_hold_halves && !text.contains(is_marker) {
         return Cow::Borrowed(text);
     }
-    let bytes = text.as_bytes();
     let (mut marked, mut copied, mut at) = (String::new(), 0, 0);
     // U+10F000 and above begin with these bytes.
     while let Some(found) = memchr::memchr2(b'\\', 0xF4, bytes.get(at..).unwrap_or_default()) {

@@ -4,7 +4,7 @@ use pipeline::llm::{Oddities, Oddity, ReplyParts};
 use serde_json::Value;
 
 use super::{
-    error_body,
+    at, error_body,
     finish::{self, End},
     message::Message,
     reply::Reply,
@@ -93,11 +93,13 @@ impl Answer {
             }
         }
         self.stated.absorb(chunk);
-        let text =
-            |key: &str| chunk.get(key).and_then(Value::as_str).map(label).filter(|text| !text.is_empty());
-        self.generation_id = text("id").or_else(|| self.generation_id.take());
-        self.model = text("model").or_else(|| self.model.take());
-        self.provider = text("provider").or_else(|| self.provider.take());
+        for (known, key) in
+            [(&mut self.generation_id, "id"), (&mut self.model, "model"), (&mut self.provider, "provider")]
+        {
+            // Every event of a stream repeats them.
+            let text = chunk.get(key).and_then(Value::as_str).filter(|text| known.as_deref() != Some(*text));
+            *known = text.map(label).filter(|text| !text.is_empty()).or_else(|| known.take());
+        }
         if let Some(error) = chunk.get("error") {
             self.absorb_error(if error == &Value::Bool(true) { chunk } else { error });
         }
@@ -152,7 +154,7 @@ impl Answer {
         self.reason_is_routine |= had_reason && self.deltas.length() > length_before;
         for key in ["/finish_reason", "/finishReason", "/native_finish_reason", "/incomplete_details/reason"]
         {
-            self.absorb_reason(choice.pointer(key));
+            self.absorb_reason(at(choice, key));
         }
         // For vLLM, it is the string at which the model stopped.
         if self.finish.is_none() {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use pipeline::llm::{Oddities, Oddity};
 use serde_json::Value;
 
+use super::at;
+
 /// The members that hold the model's reasoning. OpenRouter sends the same text in two of them, and only one
 /// is read.
 const REASONING: [&str; 4] = ["reasoning", "reasoning_content", "thinking", "thoughts"];
@@ -97,14 +99,14 @@ impl Message {
         for call in message.get("tool_calls").and_then(Value::as_array).into_iter().flatten() {
             let stated = call.get("index").and_then(Value::as_u64);
             // A piece without index, id and name continues the call before it.
-            let begins = call.get("id").is_some() || call.pointer("/function/name").is_some();
+            let begins = call.get("id").is_some() || at(call, "/function/name").is_some();
             let calls = self.tool_calls.len() as u64;
             let index = stated.unwrap_or(if begins { calls } else { calls.saturating_sub(1) });
-            self.absorb_call(index, call.pointer("/function/arguments").or_else(|| call.get("arguments")));
+            self.absorb_call(index, at(call, "/function/arguments").or_else(|| call.get("arguments")));
         }
         // The older form of a single call. Some endpoints send both.
         if message.get("tool_calls").is_none() {
-            self.absorb_call(0, message.pointer("/function_call/arguments"));
+            self.absorb_call(0, at(message, "/function_call/arguments"));
         }
     }
 

@@ -3,6 +3,8 @@
 use pipeline::llm::Usage;
 use serde_json::Value;
 
+use super::at;
+
 /// xAI states costs in ticks of 1e-10 US dollars.
 const USD_PER_TICK: f64 = 1e-10;
 /// No request costs more. A larger figure is invalid, and would make sums infinite.
@@ -24,12 +26,12 @@ impl Stated {
     /// Reads the usage of a chunk, wherever it is. A later figure replaces an earlier one. A missing one
     /// replaces nothing.
     pub(super) fn absorb(&mut self, chunk: &Value) {
-        let choice = chunk.pointer("/choices/0");
+        let choice = at(chunk, "/choices/0");
         let places = [
             chunk.get("usage"),
             chunk.get("usageMetadata"),
-            chunk.pointer("/x_groq/usage"),
-            chunk.pointer("/message/usage"),
+            at(chunk, "/x_groq/usage"),
+            at(chunk, "/message/usage"),
             choice.and_then(|choice| choice.get("usage")),
         ];
         for usage in places.into_iter().flatten().filter(|usage| usage.is_object()) {
@@ -37,11 +39,11 @@ impl Stated {
         }
         let gateway =
             ["/provider_metadata/gateway/cost", "/choices/0/message/provider_metadata/gateway/cost"];
-        self.cost_usd = gateway.into_iter().find_map(|path| money(chunk.pointer(path)?)).or(self.cost_usd);
+        self.cost_usd = gateway.into_iter().find_map(|path| money(at(chunk, path)?)).or(self.cost_usd);
     }
 
     fn absorb_usage(&mut self, usage: &Value) {
-        let count = |paths: &[&str]| paths.iter().find_map(|path| tokens(usage.pointer(path)?));
+        let count = |paths: &[&str]| paths.iter().find_map(|path| tokens(at(usage, path)?));
         let cached = count(&[
             "/prompt_tokens_details/cached_tokens",
             "/input_tokens_details/cached_tokens",
@@ -119,9 +121,9 @@ fn tokens(value: &Value) -> Option<u64> {
 /// The whole cost of a request. If the account has its own key at the provider, `cost` is only OpenRouter's
 /// fee, and `cost_details` has the provider's bill.
 fn cost(usage: &Value) -> Option<f64> {
-    let at = |path: &str| usage.pointer(path).and_then(money);
+    let amount = |path: &str| at(usage, path).and_then(money);
     let summed = || {
-        let parts = ["/cost/input_tokens_cost", "/cost/output_tokens_cost", "/cost/request_cost"].map(at);
+        let parts = ["/cost/input_tokens_cost", "/cost/output_tokens_cost", "/cost/request_cost"].map(amount);
         parts.iter().any(Option::is_some).then(|| parts.into_iter().flatten().sum())
     };
     let stated = [
@@ -134,14 +136,14 @@ fn cost(usage: &Value) -> Option<f64> {
         "/total_cost_usd",
     ]
     .into_iter()
-    .find_map(at)
+    .find_map(amount)
     .or_else(|| usage.get("cost_in_usd_ticks").and_then(tokens).map(|ticks| ticks as f64 * USD_PER_TICK))
     .or_else(summed);
-    let parts = |names: [&str; 2]| match names.map(|name| at(&format!("/cost_details/{name}"))) {
+    let parts = |names: [&str; 2]| match names.map(|name| amount(&format!("/cost_details/{name}"))) {
         [None, None] => None,
         [input, output] => Some(input.unwrap_or(0.0) + output.unwrap_or(0.0)),
     };
-    let upstream = at("/cost_details/upstream_inference_cost")
+    let upstream = amount("/cost_details/upstream_inference_cost")
         .or_else(|| parts(["upstream_inference_prompt_cost", "upstream_inference_completions_cost"]))
         .or_else(|| parts(["upstream_inference_input_cost", "upstream_inference_output_cost"]));
     let is_own_key = usage.get("is_byok").and_then(Value::as_bool);

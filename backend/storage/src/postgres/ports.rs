@@ -35,7 +35,7 @@ use crate::{
             probe::{self, Weight},
         },
         queue_stats, replicas,
-        runs::{accept, adopt, finish, list, load, retry_cancel, tombstones},
+        runs::{accept, adopt, fail, finish, list, load, retry_cancel, tombstones},
         stages::write,
         store::PostgresStore,
         values::frontend_rows,
@@ -124,12 +124,19 @@ impl Lifecycle for PostgresStore {
         at: Timestamp,
         leave: Leave<'_>,
     ) -> Result<Combined, StorageError> {
-        let (End::Completed { records, report }, Some(rows)) = (end, frontend_rows(end, at)?) else {
-            return Ok(Combined::Alone(Alone::default()));
-        };
-        let row = finish::EndRow::new(fence, (records, report), rows, at);
+        let rows = frontend_rows(end, at)?;
         let began = timer_now();
-        let ended = self.shared.end(&self.pool, row, self.telling.is_some(), leave).await;
+        let ended = match (end, rows) {
+            (End::Completed { records, report }, Some(rows)) => {
+                let row = finish::EndRow::new(fence, (records, report), rows, at);
+                self.shared.end(&self.pool, row, self.telling.is_some(), leave).await
+            }
+            (End::Completed { .. }, None) => Combined::Alone(Alone::default()),
+            (End::Failed(failure), _) => {
+                let row = fail::FailRow::new(fence, failure, (end.status(), at));
+                self.shared.failure(&self.pool, row, leave).await
+            }
+        };
         self.observe_combined("finish", began, &ended);
         if let (Combined::Stored, Some(wake)) = (&ended, &self.telling) {
             wake.notify_one();

@@ -1,4 +1,4 @@
-//! The writes of concurrent runs that share statements: stages, completions and acknowledgements of webhooks.
+//! The writes of concurrent runs that share statements: stages, ends and acknowledgements of webhooks.
 //!
 //! A worker renews the leases of all its runs in one statement anyway. Acceptance, cancellation and deletion are never
 //! combined: each answers a person.
@@ -15,7 +15,10 @@ use crate::{
             connections::{Pool, bounded},
             db_error::Access,
         },
-        runs::finish::{self, EndRow},
+        runs::{
+            fail::{self, FailRow},
+            finish::{self, EndRow},
+        },
         stages::write::{self, StageRow},
     },
 };
@@ -25,6 +28,7 @@ use crate::{
 pub(super) struct SharedWrites {
     stages: Combiner<StageRow>,
     ends: Combiner<EndRow>,
+    failures: Combiner<FailRow>,
     acks: Combiner<AckRow>,
     write_timeout: Duration,
     /// None: all share.
@@ -36,8 +40,9 @@ impl SharedWrites {
         let limit = config.write_timeout;
         Self {
             stages: Combiner::new(config.shared_statements_max(), limit),
-            // Both are rarer than stages. One statement under way combines the most.
+            // These are rarer than stages. One statement under way combines the most.
             ends: Combiner::new(1, limit),
+            failures: Combiner::new(1, limit),
             acks: Combiner::new(1, limit),
             write_timeout: limit,
             rule: None,
@@ -77,6 +82,16 @@ impl SharedWrites {
             bounded!(in pool.acquire_for(Access::Write, self.limit(&rows)), |conn| finish::complete_shared(conn, &rows, tells))
         };
         self.ends.write(row, leave, send).await
+    }
+
+    pub(super) async fn failure(&self, pool: &Pool, row: FailRow, leave: Leave<'_>) -> Combined {
+        if let Some(alone) = self.alone(&row) {
+            return alone;
+        }
+        let send = |rows: Vec<FailRow>| async move {
+            bounded!(in pool.acquire_for(Access::Write, self.limit(&rows)), |conn| fail::fail_shared(conn, &rows))
+        };
+        self.failures.write(row, leave, send).await
     }
 
     /// It waits for its turn without a limit of its own: each statement before it has one.

@@ -38,14 +38,19 @@ pub(super) struct Prompt {
 }
 
 /// The stage's task, with the schema that will be checked.
-fn task(stage: Stage) -> String {
-    let text = match stage {
-        Stage::InputProcessing => include_str!("../../prompts/input_processing.md"),
-        Stage::SignalAmplification => include_str!("../../prompts/signal_amplification.md"),
-        Stage::GeneralTranslation => include_str!("../../prompts/general_translation.md"),
-        Stage::BrandContextualization => include_str!("../../prompts/brand_contextualization.md"),
-    };
-    text.replace("{{schema}}", &schema::of(stage).checked.to_string())
+fn task(stage: Stage) -> &'static str {
+    static TASKS: LazyLock<[String; 4]> = LazyLock::new(|| {
+        Stage::ALL.map(|stage| {
+            let text = match stage {
+                Stage::InputProcessing => include_str!("../../prompts/input_processing.md"),
+                Stage::SignalAmplification => include_str!("../../prompts/signal_amplification.md"),
+                Stage::GeneralTranslation => include_str!("../../prompts/general_translation.md"),
+                Stage::BrandContextualization => include_str!("../../prompts/brand_contextualization.md"),
+            };
+            text.replace("{{schema}}", &schema::of(stage).checked.to_string())
+        })
+    });
+    of(stage, &TASKS)
 }
 
 /// The hash of everything in a stage's prompt that does not depend on the run.
@@ -57,7 +62,10 @@ pub(super) fn version(stage: Stage) -> &'static str {
             hash
         })
     });
-    let [first, second, third, fourth] = &*VERSIONS;
+    of(stage, &VERSIONS)
+}
+
+fn of(stage: Stage, [first, second, third, fourth]: &'static [String; 4]) -> &'static str {
     match stage {
         Stage::InputProcessing => first,
         Stage::SignalAmplification => second,

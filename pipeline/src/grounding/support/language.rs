@@ -1,8 +1,13 @@
 //! The language of a text, as far as its words are to be stemmed.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+};
 
 use rust_stemmers::Algorithm;
+
+use super::words::Stems;
 
 /// Frequent function words by language. They tell the language, and carry no content.
 const WORDS: [(Algorithm, &str); 7] = [
@@ -63,7 +68,7 @@ static FUNCTION_WORDS: LazyLock<HashMap<&'static str, u8>> = LazyLock::new(|| {
 static LANGUAGES: LazyLock<[Language; WORDS.len()]> = LazyLock::new(|| {
     let mut number = 0;
     WORDS.map(|(algorithm, _)| {
-        let language = Language { number, algorithm };
+        let language = Language { number, algorithm, stems: Mutex::default() };
         number += 1;
         language
     })
@@ -74,6 +79,7 @@ pub(super) struct Language {
     /// Its place among the languages.
     pub(super) number: usize,
     pub(super) algorithm: Algorithm,
+    stems: Mutex<Stems>,
 }
 
 impl Language {
@@ -102,6 +108,11 @@ impl Language {
             }
         }
         best.1
+    }
+
+    /// The stems of the words that were read last, for one sentence.
+    pub(super) fn stems(&self) -> MutexGuard<'_, Stems> {
+        self.stems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a word, in lower case, only binds others.

@@ -9,7 +9,7 @@ mod sentences;
 mod verdict;
 mod words;
 
-use std::collections::BTreeMap;
+use std::{cell::LazyCell, collections::BTreeMap};
 
 use self::{prepared::Library, sentences::sentences, verdict::Material};
 use super::{
@@ -51,7 +51,7 @@ pub(super) fn check(
     brand: &BrandProfile,
     grounding: &mut StageGrounding,
 ) {
-    let profile = claims::profile_texts(brand);
+    let profile = LazyCell::new(|| claims::profile_texts(brand));
     let mut library = Library::default();
     let mut lookups_left = LOOKUPS_MAX;
     for item in claims::of(output, earlier) {

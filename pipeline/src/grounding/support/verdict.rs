@@ -1,10 +1,10 @@
 //! The verdict on a claim.
 
-use std::{collections::HashSet, rc::Rc};
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     language::Language,
-    prepared::{Library, Prepared},
+    prepared::{Library, Prepared, profile},
     sentences::{is_negated, sentences},
     words::{ContentWord, content_words},
 };
@@ -30,9 +30,9 @@ const COMMON_CHARS: usize = 6;
 /// The quotes of an item, prepared for judging its claims.
 pub(super) struct Material<'a> {
     language: &'static Language,
-    quotes: Vec<Rc<Prepared>>,
+    quotes: Vec<Arc<Prepared>>,
     /// It carries words and numbers as well, and nothing contradicts it.
-    profile: Option<Rc<Prepared>>,
+    profile: Option<Arc<Prepared>>,
     /// The numbers of the pages from which the quotes come.
     page_numbers: Vec<&'a NumberSet>,
 }
@@ -40,7 +40,7 @@ pub(super) struct Material<'a> {
 impl<'a> Material<'a> {
     pub(super) fn new(
         quotes: &[String],
-        profile: &[String],
+        other: &[String],
         page_numbers: Vec<&'a NumberSet>,
         library: &mut Library,
     ) -> Self {
@@ -51,13 +51,13 @@ impl<'a> Material<'a> {
         };
         let read = quotes.iter().take_while(&mut fits).count();
         let quotes = quotes.get(..read).unwrap_or_default();
-        let read = profile.iter().take_while(&mut fits).count();
-        let profile = profile.get(..read).unwrap_or_default();
-        let language = Language::of(quotes.iter().chain(profile).map(String::as_str));
+        let read = other.iter().take_while(&mut fits).count();
+        let other = other.get(..read).unwrap_or_default();
+        let language = Language::of(quotes.iter().chain(other).map(String::as_str));
         Self {
             language,
             quotes: quotes.iter().map(|text| library.quote(text, language)).collect(),
-            profile: (!profile.is_empty()).then(|| library.profile(profile, language)),
+            profile: (!other.is_empty()).then(|| profile(other, language)),
             page_numbers,
         }
     }

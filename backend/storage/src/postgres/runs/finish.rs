@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use pipeline::{
     clock::Timestamp,
-    failure::RunFailure,
     grounding::{StageGrounding, run_share},
     record::{StageRecord, sha256_hex},
     run::{RunId, RunStatus},
@@ -13,7 +12,7 @@ use sqlx::{Postgres, Row as _, postgres::PgArguments, query::Query};
 
 use crate::{
     error::{StorageError, StorageErrorKind},
-    frontend_rows::{FrontendRows, error_output},
+    frontend_rows::FrontendRows,
     ports::lifecycle::Fence,
     postgres::{
         combiner::Row,
@@ -22,9 +21,12 @@ use crate::{
             connections::PooledConn,
             db_error::{DbError, fenced},
         },
-        runs::load,
+        runs::{
+            fail::{FailRow, fail},
+            load,
+        },
         shared::{fenced_row, free_runs, lock_limit},
-        stages::frontend_steps::{end_at_step, payload, seconds_until, step_names, step_of_row},
+        stages::frontend_steps::{payload, seconds_until, step_names},
         values::{column, text},
     },
     run::End,
@@ -231,7 +233,7 @@ pub(in crate::postgres) async fn finish(
             let what = "a completed run without the rows that the frontend reads".to_owned();
             Err(DbError::Store(StorageError::new(StorageErrorKind::Invalid, what)))
         }
-        (End::Failed(failure), _) => fail(conn, fence, failure, (end.status(), at)).await,
+        (End::Failed(failure), _) => fail(conn, &FailRow::new(fence, failure, (end.status(), at))).await,
     }
 }
 
@@ -323,58 +325,12 @@ pub(in crate::postgres) async fn fill_rows(
     Ok(())
 }
 
-/// $1 run, $2 owner, $3 epoch, $4 generation, $5 when (ms), $6 status, $7 to $10 the failure, $11 US dollars
-/// lost, $12 the output of the step at which the run stopped
-const FAIL: &str = concat!(
-    r#"
-WITH ended AS (
-UPDATE "PipelineRun" SET "status" = $6::"RunStatus",
-  "completedAt" = GREATEST(to_timestamp($5::float8 / 1000) AT TIME ZONE 'UTC', "createdAt"),
-  "duration" = "#,
-    seconds_until!("$5"),
-    r#",
-  "errorCode" = $7, "errorStage" = $8, "errorMessage" = $9, "errorCanRetry" = $10, "lostUsd" = "lostUsd" + $11,
-  "leaseOwner" = NULL, "leaseUntil" = NULL, "updatedAt" = now()
-WHERE "id" = $1 AND "leaseOwner" = $2 AND "leaseEpoch" = $3 AND "generation" = $4 AND "status" = 'PROCESSING'
-RETURNING "id", "status", "completedAt", "#,
-    step_of_row!(),
-    r#" AS "step"
-), "#,
-    end_at_step!("ended", "$12"),
-    r#" SELECT "id" FROM ended"#
-);
-
-/// One round trip; a second one if the run is no longer ours.
-pub(in crate::postgres) async fn fail(
+/// Succeeds if the run already has this end under this fence. Then the answer to an earlier attempt was lost.
+pub(super) async fn already(
     conn: &mut PooledConn<'_>,
     fence: &Fence,
-    failure: &RunFailure,
-    (status, at): (RunStatus, Timestamp),
+    status: RunStatus,
 ) -> Result<(), DbError> {
-    let ended = conn
-        .query(FAIL)
-        .bind(fence.run.as_str())
-        .bind(&fence.owner)
-        .bind(fence.epoch)
-        .bind(fence.generation)
-        .bind(at.timestamp_millis())
-        .bind(load::word(status))
-        .bind(failure.code.as_str())
-        .bind(failure.stage.map(|stage| i32::from(stage.number())))
-        .bind(text(&failure.message))
-        .bind(failure.can_retry)
-        .bind(failure.usage.cost_usd)
-        .bind(text(&error_output(Some(failure))))
-        .fetch_optional(conn.connection()?)
-        .await?;
-    match ended {
-        Some(_) => Ok(()),
-        None => already(conn, fence, status).await,
-    }
-}
-
-/// Succeeds if the run already has this end under this fence. Then the answer to an earlier attempt was lost.
-async fn already(conn: &mut PooledConn<'_>, fence: &Fence, status: RunStatus) -> Result<(), DbError> {
     let sql = r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1 AND "leaseEpoch" = $2 AND "generation" = $3
                  AND "leaseOwner" IS NULL"#;
     let row = conn
