@@ -320,7 +320,7 @@ impl RunProgress {
         let decompress = |(stage, compressed): &(Stage, Compressed)| {
             let json =
                 compressed.json().map_err(|error| RunFailure::from_compression(Some(*stage), &error))?;
-            StageRecord::from_bytes(*stage, &json)
+            StageRecord::from_memory(*stage, &json)
                 .map_err(|error| RunFailure::from_record(Some(*stage), &error))
         };
         self.earlier.compressed().iter().map(decompress).collect()

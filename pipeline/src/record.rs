@@ -230,13 +230,7 @@ impl StageRecord {
     /// [`RecordError::Shape`], [`RecordError::WrongStage`] or [`RecordError::Digest`] if the bytes are not an intact record
     /// of this stage.
     pub fn from_bytes(stage: Stage, bytes: &[u8]) -> Result<Self, RecordError> {
-        let mut payload: Map<String, Value> = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
-        let no_meta = || RecordError::Shape(serde::de::Error::missing_field("meta"));
-        let as_read = payload.remove("meta").ok_or_else(no_meta)?;
-        let meta = StageMeta::deserialize(&as_read).map_err(RecordError::Shape)?;
-        if meta.stage != stage {
-            return Err(RecordError::WrongStage { expected: stage, found: meta.stage });
-        }
+        let (meta, payload, as_read) = parts(stage, bytes)?;
         let canonical = CanonicalPayload::new(&payload)?;
         let computed = sha256_hex(&canonical.bytes());
         if computed != meta.payload_sha256 {
@@ -245,6 +239,17 @@ impl StageRecord {
         let seal = Seal::with(canonical.with_meta(&as_read)?);
         let meta_as_read = (!is_same(&meta, &as_read)?).then_some(as_read);
         Ok(Self { meta, payload, meta_as_read, seal })
+    }
+
+    /// Reads the sealed form of a record that this process has kept in memory. Its digest was computed or checked before.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Shape`] or [`RecordError::WrongStage`] if the bytes are no record of this stage.
+    pub(crate) fn from_memory(stage: Stage, sealed: &[u8]) -> Result<Self, RecordError> {
+        let (meta, payload, as_read) = parts(stage, sealed)?;
+        let meta_as_read = (!is_same(&meta, &as_read)?).then_some(as_read);
+        Ok(Self { meta, payload, meta_as_read, seal: Seal::default() })
     }
 
     /// Changes what the record says about its write.
@@ -297,6 +302,18 @@ impl StageRecord {
     }
 }
 
+/// The parts of a record: its meta, its payload, and its meta as it was read.
+fn parts(stage: Stage, bytes: &[u8]) -> Result<(StageMeta, Map<String, Value>, Value), RecordError> {
+    let mut payload: Map<String, Value> = serde_json::from_slice(bytes).map_err(RecordError::Shape)?;
+    let no_meta = || RecordError::Shape(serde::de::Error::missing_field("meta"));
+    let as_read = payload.remove("meta").ok_or_else(no_meta)?;
+    let meta = StageMeta::deserialize(&as_read).map_err(RecordError::Shape)?;
+    if meta.stage != stage {
+        return Err(RecordError::WrongStage { expected: stage, found: meta.stage });
+    }
+    Ok((meta, payload, as_read))
+}
+
 /// Whether `meta` holds nothing but what this release knows.
 fn is_same(meta: &StageMeta, as_read: &Value) -> Result<bool, RecordError> {
     let known = serde_json::to_value(meta).map_err(RecordError::Canonical)?;
@@ -334,6 +351,8 @@ mod tests {
         assert!(!text.contains("\\u0000"), "{text}");
         assert_eq!(record.meta.warnings, ["a warning", "4 control characters were removed"]);
         assert_eq!(StageRecord::from_bytes(Stage::InputProcessing, text.as_bytes()).unwrap(), record);
+        let kept = StageRecord::from_memory(Stage::InputProcessing, text.as_bytes()).unwrap();
+        assert_eq!((kept.sealed().unwrap(), kept), (record.sealed().unwrap(), record.clone()));
     }
 
     #[test]

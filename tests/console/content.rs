@@ -161,6 +161,8 @@ async fn filters_leave_other_runs_out() {
     submit(&env, &service, "run-3", "COMPLETED").await;
     env.query(r#"UPDATE "PipelineRun" SET "grounding" = 0.4 WHERE "id" = 'run-3'"#).await;
     env.query(r#"UPDATE "PipelineRun" SET "grounding" = 0.9 WHERE "id" = 'run-1'"#).await;
+    let model =
+        env.value(r#"SELECT "stage1Output"->'meta'->>'model' FROM "PipelineRun" WHERE "id" = 'run-1'"#).await;
     for (filter, runs) in [
         ("code=LLM_ERROR", &["run-2"][..]),
         ("code=LLM_TIMEOUT", &[]),
@@ -171,6 +173,7 @@ async fn filters_leave_other_runs_out() {
         ("cost=0.5", &[]),
         ("status=FAILED", &["run-2"]),
         ("brand=lactalis-canada", &[]),
+        (&*format!("status=COMPLETED&model={}", model.replace('/', "%2F")), &["run-3", "run-1"]),
     ] {
         let (status, shown) = page(&service, ADMIN_KEY, &format!("/console/runs?{filter}")).await;
         assert_eq!(status, 200, "{shown}");

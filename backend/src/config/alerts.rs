@@ -205,6 +205,11 @@ mod tests {
     }
 
     #[test]
+    fn every_replica_looks_every_quarter_of_a_minute() {
+        assert_eq!(read(&[]).unwrap().interval.as_secs(), 15);
+    }
+
+    #[test]
     fn rules_are_changed_by_name_or_all() {
         let config =
             read(&[("ALERT_RULES", "queue-age=600/5s, all=/1, conflicts=off, cost-day=2.5")]).unwrap();

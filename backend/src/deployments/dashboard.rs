@@ -251,4 +251,17 @@ mod tests {
         let rate = metrics.success_rate.unwrap();
         assert!((rate - 200.0 / 3.0).abs() < 1e-9, "the undecided one does not count: {rate}");
     }
+
+    #[test]
+    fn the_last_ten_are_shown_and_the_week_is_counted() {
+        let last_month = json!({"startedAt": "2026-11-02T10:00:00Z", "completedAt": "2026-11-02T10:01:00Z"});
+        let mut deployments: Vec<_> =
+            (0..11).rev().map(|n| deployment(&format!("d-{n}"), n * 5, &json!({}))).collect();
+        deployments.push(deployment("old", 0, &last_month));
+        let listed = Listed { deployments, database_error: None };
+        let dashboard = Dashboard::of(&listed, "2026-12-02T11:00:00Z".parse().unwrap());
+        let shown: Vec<_> = dashboard.recent.iter().map(|view| view.id.as_str()).collect();
+        assert_eq!((shown.len(), shown.first(), shown.last()), (10, Some(&"d-10"), Some(&"d-1")));
+        assert_eq!(dashboard.metrics.deployments_this_week, 11);
+    }
 }
