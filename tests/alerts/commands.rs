@@ -2,7 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{FAST, alerts, all, command, of_rule, others::Others, wait_for, wait_for_looks};
+use super::{
+    FAST, alerts, all, command,
+    mail::{MailServer, PASSWORD},
+    of_rule,
+    others::Others,
+    wait_for, wait_for_looks,
+};
 use crate::{
     control_plane::{ADMIN_KEY, KEYS, ask, keys},
     support::{
@@ -82,8 +88,14 @@ async fn silences_hold_and_are_audited_without_database() {
 async fn channels_are_tried_by_command() {
     let env = TestEnv::files_only().await;
     let others = Others::start().await;
-    let settings = others.settings();
-    for channel in ["slack", "pagerduty", "webhook", "github"] {
+    let mail = MailServer::start_plain(&env.blob.authority).await;
+    let mut settings = others.settings();
+    settings.extend([
+        ("ALERT_SMTP_URL", format!("smtp://me:{PASSWORD}@localhost:{}", mail.port)),
+        ("ALERT_EMAIL_FROM", "Alerts <alerts@example.com>".to_owned()),
+        ("ALERT_EMAIL_TO", "one@example.com".to_owned()),
+    ]);
+    for channel in ["slack", "pagerduty", "webhook", "github", "email"] {
         let sent = command(&env, &["test", channel, "--json"], &settings).await;
         assert_ok(&sent);
         assert_eq!(json_of(&sent), json!({"channel": channel, "is_sent": true}));
@@ -94,6 +106,8 @@ async fn channels_are_tried_by_command() {
         assert!(state.issues.iter().all(|issue| !issue.is_open));
         assert_eq!((state.webhooks.len(), &state.refused), (1, &Vec::new()));
     });
+    let mails = mail.taken();
+    assert!(mails.len() == 1 && mails[0].text.contains("TEST"), "{mails:?}");
     others.with(|state| state.broken.insert("/services", 500));
     let failed = command(&env, &["test", "slack"], &settings).await;
     assert_eq!(

@@ -1,20 +1,22 @@
-//! A mail server, over real SMTP in TLS: the order of commands of RFC 5321, `AUTH PLAIN` of RFC 4954, and lines of at most 998 characters
-//! (RFC 5322, 2.1.1).
+//! A mail server, over real SMTP in TLS: the order of commands of RFC 5321, `STARTTLS` of RFC 3207, `AUTH PLAIN` of RFC 4954, and lines
+//! of at most 998 octets (RFC 5322, 2.1.1; RFC 5321, 4.5.3.1.6).
 
 use std::sync::{Arc, Mutex};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
 };
 
 use crate::support::tls::Authority;
 
 pub(super) const PASSWORD: &str = "mail-SECRET";
 
+const GREETING: &str = "220 localhost ESMTP";
+
 /// The longest line without its end.
-const LINE_CHARS_MAX: usize = 998;
+const LINE_BYTES_MAX: usize = 998;
 
 #[derive(Debug, Clone)]
 pub(super) struct MailServer {
@@ -30,8 +32,17 @@ pub(super) struct Mail {
 }
 
 impl MailServer {
-    /// With a certificate of this authority for `localhost`.
+    /// With a certificate of this authority for `localhost`, in TLS from the first byte.
     pub(super) async fn start(authority: &Authority) -> Self {
+        Self::start_in(authority, false).await
+    }
+
+    /// As [`MailServer::start`], but a client asks for TLS first.
+    pub(super) async fn start_plain(authority: &Authority) -> Self {
+        Self::start_in(authority, true).await
+    }
+
+    async fn start_in(authority: &Authority, begins_plain: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self { port: listener.local_addr().unwrap().port(), taken: Arc::default() };
         let (acceptor, serving) = (authority.acceptor(&[]), server.clone());
@@ -39,9 +50,12 @@ impl MailServer {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, serving) = (acceptor.clone(), serving.clone());
                 tokio::spawn(async move {
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        serving.serve(stream).await;
+                    let stream = if begins_plain { until_upgrade(stream).await? } else { stream };
+                    let mut stream = BufReader::new(acceptor.accept(stream).await.ok()?);
+                    if !begins_plain {
+                        answer(&mut stream, GREETING).await?;
                     }
+                    serving.serve(stream).await
                 });
             }
         });
@@ -52,10 +66,8 @@ impl MailServer {
         self.taken.lock().unwrap().clone()
     }
 
-    async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin) -> Option<()> {
-        let mut stream = BufReader::new(stream);
+    async fn serve(&self, mut stream: BufReader<impl AsyncRead + AsyncWrite + Unpin>) -> Option<()> {
         let (mut is_known, mut from, mut to) = (false, None, Vec::new());
-        answer(&mut stream, "220 localhost ESMTP").await?;
         loop {
             let line = line(&mut stream).await?;
             let verb = line.split([' ', ':']).next().unwrap_or_default().to_uppercase();
@@ -78,7 +90,7 @@ impl MailServer {
                 "DATA" if !to.is_empty() => {
                     answer(&mut stream, "354 go on").await?;
                     let text = data(&mut stream).await?;
-                    if text.lines().any(|line| line.chars().count() > LINE_CHARS_MAX) {
+                    if text.lines().any(|line| line.len() > LINE_BYTES_MAX) {
                         answer(&mut stream, "500 a line is too long").await?;
                         continue;
                     }
@@ -90,6 +102,24 @@ impl MailServer {
                 "RSET" | "NOOP" => answer(&mut stream, "250 ok").await?,
                 _ => answer(&mut stream, "503 bad sequence of commands").await?,
             }
+        }
+    }
+}
+
+/// Answers in plain text until the client asks for TLS. Nothing else is taken before.
+async fn until_upgrade(stream: TcpStream) -> Option<TcpStream> {
+    let mut stream = BufReader::new(stream);
+    answer(&mut stream, GREETING).await?;
+    loop {
+        match line(&mut stream).await?.to_uppercase().as_str() {
+            "STARTTLS" => {
+                answer(&mut stream, "220 go ahead").await?;
+                return Some(stream.into_inner());
+            }
+            hello if hello.starts_with("EHLO") => {
+                answer(&mut stream, "250-localhost\r\n250 STARTTLS").await?;
+            }
+            _ => answer(&mut stream, "530 5.7.0 must issue a STARTTLS command first").await?,
         }
     }
 }

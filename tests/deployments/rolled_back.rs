@@ -109,24 +109,43 @@ async fn flags_change_for_storage_faults_alone() {
     assert_eq!(service.call("GET", "/health").await.body["mode"], "DATABASE_ONLY");
 }
 
+/// Stops the database of `current`, whose arbiter may change flags. Returns what the arbiter has done.
+async fn on_a_lost_database(env: &mut TestEnv, healthy_mode: &str, more: &[(&str, &str)]) -> String {
+    let own = [
+        ("RAILWAY_DEPLOYMENT_ID", "current"),
+        ("ARBITER_ACTION", "flags"),
+        ("ARBITER_WATCH_SECONDS", "600"),
+        ("SINGLE_REPLICA", "true"),
+    ];
+    let service = env.serve(&[&SHORT_WATCH[..], &own, &[SECRET], more].concat()).await;
+    is_watched(&service, "current").await;
+    let heard = r#"SELECT "progress"->>'healthy_mode' FROM "innovation"."Deployment" WHERE "id" = 'current'"#;
+    env.wait_for_value(heard, healthy_mode).await;
+    env.postgres().stop(Stop::Immediate);
+    service.wait_for_event("arbiter_acted").await["result"].as_str().unwrap().to_owned()
+}
+
 #[tokio::test]
 #[ignore = "slow: make test-long"]
 async fn flags_never_go_to_a_less_durable_mode() {
     let mut env = TestEnv::with_database().await;
     past(&env, "d-0", 30, json!({"mode": "FILE_ONLY"})).await;
-    let own = [
-        ("RAILWAY_DEPLOYMENT_ID", "d-1"),
-        ("ARBITER_ACTION", "flags"),
-        ("ARBITER_WATCH_SECONDS", "600"),
-        ("SINGLE_REPLICA", "true"),
-    ];
-    let service = env.serve(&[&SHORT_WATCH[..], &own, &[SECRET]].concat()).await;
-    is_watched(&service, "d-1").await;
-    let heard = r#"SELECT "progress"->>'healthy_mode' FROM "innovation"."Deployment" WHERE "id" = 'd-1'"#;
-    env.wait_for_value(heard, "FILE_ONLY").await;
-    env.postgres().stop(Stop::Immediate);
-    let acted = service.wait_for_event("arbiter_acted").await;
-    assert!(acted["result"].as_str().unwrap().starts_with("flags: refused"), "{acted}");
+    let result = on_a_lost_database(&mut env, "FILE_ONLY", &[]).await;
+    assert!(result.starts_with("flags: refused") && result.contains("durable"), "{result}");
+}
+
+#[tokio::test]
+#[ignore = "slow: make test-long"]
+async fn flags_go_back_three_times_in_a_row_at_most() {
+    let mut env = TestEnv::with_database().await;
+    past(&env, "d-0", 40, json!({})).await;
+    let flipped =
+        json!({"verdict": "failing", "status": "failed", "progress": {"action": "flags: done: by a test"}});
+    for (id, hours) in [("d-1", 30), ("d-2", 20), ("d-3", 10)] {
+        past(&env, id, hours, flipped.clone()).await;
+    }
+    let result = on_a_lost_database(&mut env, "DUAL_WRITE", &[("ENABLE_FILE_FALLBACK", "false")]).await;
+    assert!(result.starts_with("flags: refused") && result.contains("in a row"), "{result}");
 }
 
 #[tokio::test]

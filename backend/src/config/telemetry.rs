@@ -139,6 +139,13 @@ mod tests {
     }
 
     #[test]
+    fn the_figures_are_logged_every_minute() {
+        let period = |pairs: &[(&str, &str)]| read(Environment::Production, pairs).unwrap().figures_period;
+        assert_eq!(period(&[]), Some(Duration::from_secs(60)));
+        assert_eq!(period(&[("LOG_FIGURES_SECONDS", "0")]), None);
+    }
+
+    #[test]
     fn the_path_of_traces_is_appended() {
         let pairs =
             [(ENDPOINT, "https://collector.example.com:4318/"), (HEADERS, "x-api-key=hush%20hush,a=b")];

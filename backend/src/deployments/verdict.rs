@@ -181,9 +181,25 @@ impl Arbiter {
     }
 }
 
-/// From 0 to 1: the mean of the looks, less by the share of errors. A failing deployment has half of that at most.
+/// From 0 to 1: the mean of the looks, less by the share of errors. A failing deployment has 0.5 at most.
 fn health_score(progress: &Progress, figures: &SpanFigures, verdict: Verdict) -> f64 {
     let looks = f64::from(progress.looks.max(1));
     let score = (progress.points / looks).clamp(0.0, 1.0) * (1.0 - figures.error_share.clamp(0.0, 1.0));
     if verdict == Verdict::Failing { score.min(0.5) } else { score }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_deployment_is_half_healthy_at_most() {
+        let progress = Progress { looks: 4, points: 4.0, ..Progress::default() };
+        let score = |error_share, verdict| {
+            health_score(&progress, &SpanFigures { error_share, ..SpanFigures::default() }, verdict)
+        };
+        assert_eq!(score(0.0, Verdict::Healthy), 1.0);
+        assert_eq!(score(0.25, Verdict::Healthy), 0.75);
+        assert_eq!(score(0.25, Verdict::Failing), 0.5);
+    }
 }

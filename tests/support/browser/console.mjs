@@ -53,7 +53,22 @@ async function inspect(one, answer, name, isAudited) {
     mkdirSync(order.shots, { recursive: true });
     writeFileSync(join(order.shots, `${name}-${one.view.name}.webp`), await picture(browser, one.page));
   }
+  if (isAudited) await seeFocus(one);
   return page;
+}
+
+// A person with a keyboard sees where they are, at each stop of the page.
+async function seeFocus(one) {
+  const unseen = await one.page.evaluate(() => {
+    const stops = [...document.querySelectorAll("a[href], button, input, select, summary, textarea, [tabindex='0']")]
+      .filter((stop) => stop.checkVisibility() && !stop.disabled);
+    return stops.filter((stop) => {
+      stop.focus({ focusVisible: true });
+      const style = getComputedStyle(stop);
+      return document.activeElement === stop && style.outlineStyle === "none";
+    }).map((stop) => stop.outerHTML.slice(0, 120));
+  });
+  unseen.forEach((stop) => one.add("no visible focus", stop));
 }
 
 async function look(one, path, name, isAudited = true) {
@@ -121,16 +136,6 @@ if (order.run) {
   await one.page.keyboard.press("Enter");
   await one.page.waitForURL((url) => url.pathname === `/console/runs/${order.run}`);
   facts.found_by_id = await one.page.textContent("h1");
-  const unseen = await one.page.evaluate(async () => {
-    const stops = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")]
-      .filter((stop) => stop.checkVisibility() && !stop.disabled);
-    return stops.filter((stop) => {
-      stop.focus({ focusVisible: true });
-      const style = getComputedStyle(stop);
-      return document.activeElement === stop && style.outlineStyle === "none";
-    }).map((stop) => stop.outerHTML.slice(0, 120));
-  });
-  unseen.forEach((stop) => one.add("no visible focus", stop));
 
   // Live: the first page renews itself, keeps its place, and stops when a person pauses it.
   one.place = "live";
