@@ -4,9 +4,10 @@ use pipeline::llm::{Oddities, Oddity, ReplyParts};
 use serde_json::Value;
 
 use super::{
-    at, error_body,
+    error_body,
     finish::{self, End},
     message::Message,
+    path::at,
     reply::Reply,
     usage::Stated,
 };

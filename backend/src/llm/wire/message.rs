@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pipeline::llm::{Oddities, Oddity};
 use serde_json::Value;
 
-use super::at;
+use super::path::at;
 
 /// The members that hold the model's reasoning. OpenRouter sends the same text in two of them, and only one
 /// is read.

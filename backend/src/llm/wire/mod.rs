@@ -23,6 +23,7 @@ mod answer;
 mod error_body;
 mod finish;
 mod message;
+mod path;
 pub(super) mod reply;
 mod usage;
 
@@ -257,15 +258,6 @@ fn absorb_broken(answer: &mut Answer, name: Option<&str>, data: &[u8]) {
         _ if is_piece => answer.has_hole = true,
         _ => answer.oddities.insert(Oddity::Heartbeat),
     }
-}
-
-/// The value at the end of a path such as `/choices/0`. Unlike a JSON pointer's, its names have no escapes, whose
-/// replacement costs two allocations a name: each event of a stream is looked at in a dozen places.
-fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('/').skip(1).try_fold(value, |value, name| match value {
-        Value::Array(list) => list.get(name.parse::<usize>().ok()?),
-        _ => value.get(name),
-    })
 }
 
 const TEXT: &str = "text that is neither JSON nor an event stream";

@@ -3,7 +3,7 @@
 use pipeline::llm::Usage;
 use serde_json::Value;
 
-use super::at;
+use super::path::at;
 
 /// xAI states costs in ticks of 1e-10 US dollars.
 const USD_PER_TICK: f64 = 1e-10;

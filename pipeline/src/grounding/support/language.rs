@@ -7,7 +7,7 @@ use std::{
 
 use rust_stemmers::Algorithm;
 
-use super::words::Stems;
+use super::stems::Stems;
 
 /// Frequent function words by language. They tell the language, and carry no content.
 const WORDS: [(Algorithm, &str); 7] = [

@@ -6,6 +6,7 @@
 mod language;
 mod prepared;
 mod sentences;
+mod stems;
 mod verdict;
 mod words;
 

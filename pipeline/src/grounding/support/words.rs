@@ -71,32 +71,6 @@ pub(super) fn content_words(sentence: &str, language: &Language) -> Vec<ContentW
     words
 }
 
-/// The stems of the last words. A claim repeats the words of its quotes, and an answer those of the answers before it.
-#[derive(Debug, Default)]
-pub(super) struct Stems(HashMap<String, String>);
-
-impl Stems {
-    /// More words than one report has. They take some 400 KB.
-    const WORDS_MAX: usize = 4_096;
-    /// Longer ones are no words.
-    const WORD_BYTES_MAX: usize = 64;
-
-    fn of(&mut self, word: &str, stem: impl FnOnce(&str) -> String) -> String {
-        if word.len() > Self::WORD_BYTES_MAX {
-            return stem(word);
-        }
-        if let Some(known) = self.0.get(word) {
-            return known.clone();
-        }
-        if self.0.len() == Self::WORDS_MAX {
-            self.0.clear();
-        }
-        let stem = stem(word);
-        self.0.insert(word.to_owned(), stem.clone());
-        stem
-    }
-}
-
 /// The word that stands for all of one meaning.
 fn meaning(stem: Cow<'_, str>) -> String {
     static FIRST: LazyLock<HashMap<&'static str, &'static &'static str>> = LazyLock::new(|| {

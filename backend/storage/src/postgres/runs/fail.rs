@@ -9,7 +9,7 @@ use pipeline::{
 };
 use sqlx::Row as _;
 
-use super::{finish::already, load};
+use super::{ended::already, load};
 use crate::{
     frontend_rows::error_output,
     ports::lifecycle::Fence,
@@ -116,7 +116,7 @@ pub(in crate::postgres) async fn fail(conn: &mut PooledConn<'_>, row: &FailRow) 
     if ended.is_empty() { already(conn, &row.fence, row.status).await } else { Ok(()) }
 }
 
-/// Ends several failed runs in one round trip, as [`complete_shared`] does.
+/// Ends several failed runs in one round trip. Returns those that have ended now.
 pub(in crate::postgres) async fn fail_shared(
     conn: &mut PooledConn<'_>,
     rows: &[FailRow],

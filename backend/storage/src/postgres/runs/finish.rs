@@ -17,13 +17,10 @@ use crate::{
     postgres::{
         combiner::Row,
         owed_events::enqueue_event,
-        pool::{
-            connections::PooledConn,
-            db_error::{DbError, fenced},
-        },
+        pool::{connections::PooledConn, db_error::DbError},
         runs::{
+            ended::already,
             fail::{FailRow, fail},
-            load,
         },
         shared::{fenced_row, free_runs, lock_limit},
         stages::frontend_steps::{payload, seconds_until, step_names},
@@ -323,25 +320,4 @@ pub(in crate::postgres) async fn fill_rows(
     let query = bind_rows(conn.query(FILL_ROWS), &[(run, rows)]);
     query.bind(generation).fetch_optional(conn.connection()?).await?;
     Ok(())
-}
-
-/// Succeeds if the run already has this end under this fence. Then the answer to an earlier attempt was lost.
-pub(super) async fn already(
-    conn: &mut PooledConn<'_>,
-    fence: &Fence,
-    status: RunStatus,
-) -> Result<(), DbError> {
-    let sql = r#"SELECT "status"::text FROM "PipelineRun" WHERE "id" = $1 AND "leaseEpoch" = $2 AND "generation" = $3
-                 AND "leaseOwner" IS NULL"#;
-    let row = conn
-        .query(sql)
-        .bind(fence.run.as_str())
-        .bind(fence.epoch)
-        .bind(fence.generation)
-        .fetch_optional(conn.connection()?)
-        .await?;
-    match row {
-        Some(row) if load::status(row.try_get(0)?)? == status => Ok(()),
-        _ => Err(fenced(&fence.run)),
-    }
 }

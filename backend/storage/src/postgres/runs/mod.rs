@@ -3,6 +3,7 @@
 pub(super) mod accept;
 pub(super) mod adopt;
 mod batches;
+mod ended;
 pub(super) mod fail;
 pub(super) mod finish;
 pub(super) mod list;
