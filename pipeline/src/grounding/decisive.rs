@@ -284,6 +284,9 @@ mod tests {
             ("by −\n7 % in", "7 % in"),
             ("costs £\n2.70 per", "2.70 per"),
             ("of 3 –\n5 % is", "5 % is"),
+            ("of 3 +\n5 shops", "5 shops"),
+            ("aged 65+\n12 shops", "aged 65"),
+            ("costs 500 €\n12 shops", "costs 500"),
         ] {
             assert!(!read(text, part), "{part} of {text}");
         }
@@ -299,6 +302,14 @@ mod tests {
             ("in 2024 345 shops", "345 shops"),
             ("in stores –\n\n7 shops", "7 shops"),
             ("sales grew by 3\n- 5 shops", "5 shops"),
+            ("500 €\n2022 600 €", "500 €"),
+            ("500 €\n2022 600 €", "2022"),
+            ("500€\n2022", "500€"),
+            ("5 %\n2022 6 %", "5 %"),
+            ("5 %\n2022 6 %", "2022"),
+            ("3 °\n2022", "2022"),
+            ("aged 65+\n12 % of shops", "aged 65+"),
+            ("aged 65+\n12 % of shops", "12 % of shops"),
         ] {
             assert!(read(text, part), "{part} of {text}");
         }

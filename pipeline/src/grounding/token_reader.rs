@@ -211,6 +211,11 @@ impl<'a> Reader<'a> {
         let after_value = self.before_blanks(from).is_some_and(|c| {
             c.is_ascii_digit() || is_superscript(c) || is_fraction(c) || matches!(c, '%' | '°')
         });
+        // What stands behind a value at a line's end belongs to that value: `500 €`, `65+`.
+        let ends_line =
+            self.chars.get(self.at..next).is_some_and(|blanks| blanks.iter().any(|char| char.c == '\n'));
+        let follows = after_value && ends_line;
+        let is_tight = self.before(from).is_some_and(|c| !c.is_whitespace());
         let symbol = match c {
             '(' if self.brackets_figure() => Some((false, true)),
             ')' if self.closes_figure(from) => Some((true, false)),
@@ -218,8 +223,9 @@ impl<'a> Reader<'a> {
             '*' => (self.is_digit(self.at) && after_value).then_some((true, true)),
             '<' | '>' | '#' | '@' | '§' | '~' | '/' => before_value.then_some((false, true)),
             '%' | '‰' | '‱' | '°' => Some((after_value, false)),
-            _ if is_currency(c) => Some((after_value, before_value)),
+            _ if is_currency(c) => Some((after_value, before_value && !follows)),
             _ if is_fraction(c) => Some((after_value, false)),
+            _ if is_sign(c) && follows && is_tight => Some((true, false)),
             _ if is_sign(c) => Some((false, before_value && (is_close || c != '='))),
             _ => None,
         };
