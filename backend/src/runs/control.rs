@@ -62,7 +62,11 @@ impl Runs {
         check_retryable(&seen)?;
         let record = self.audit.describe(&by.actor, "run.retry", run_id.as_str());
         let lock = self.run_lock(run_id);
-        let _guard = lock.lock().await;
+        let mut latest = lock.lock().await;
+        // A hundred callers that wait for the same retry do not ask storage a hundred times.
+        if let Some(generation) = latest.filter(|generation| *generation > seen.generation) {
+            return Ok(Retried { run_id: run_id.clone(), generation });
+        }
         let retried = self.router.retry(run_id, seen.generation, Some(&record)).await;
         let refused = self.router.file_refusal().filter(|_| !self.router.is_database_open());
         if let (Err(error), Some(refusal)) = (&retried, refused)
@@ -92,6 +96,7 @@ impl Runs {
                 now.generation
             }
         };
+        *latest = Some(generation);
         Ok(Retried { run_id: run_id.clone(), generation })
     }
 

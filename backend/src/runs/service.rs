@@ -39,6 +39,10 @@ pub struct RunsDeps {
     pub clock: Arc<dyn Clock>,
 }
 
+/// Held by one request per run id at a time. Its value is the generation that the latest retry made, for the callers
+/// that wait.
+pub(super) type RunLock = tokio::sync::Mutex<Option<i32>>;
+
 /// The use cases.
 #[derive(Debug)]
 pub struct Runs {
@@ -51,7 +55,7 @@ pub struct Runs {
     pub(super) answers: AnswerAdmin,
     pub(super) flags: FlagSource,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) accepting: Mutex<HashMap<RunId, Weak<tokio::sync::Mutex<()>>>>,
+    pub(super) accepting: Mutex<HashMap<RunId, Weak<RunLock>>>,
     pub(super) keyless: Keyless,
     pub(super) pictures: Pictures,
     /// The documents on their way to clients.
@@ -80,14 +84,14 @@ impl Runs {
     }
 
     /// The lock for concurrent requests with the same id.
-    pub(super) fn run_lock(&self, run_id: &RunId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn run_lock(&self, run_id: &RunId) -> Arc<RunLock> {
         let mut accepting = self.accepting.lock();
         if let Some(lock) = accepting.get(run_id).and_then(Weak::upgrade) {
             return lock;
         }
         // Remove unused locks: the map holds only ids with requests under way.
         accepting.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::new(tokio::sync::Mutex::new(()));
+        let lock = Arc::new(RunLock::default());
         accepting.insert(run_id.clone(), Arc::downgrade(&lock));
         lock
     }
